@@ -1,0 +1,44 @@
+import type { Readable } from 'node:stream';
+import type { CallOptions } from './cancellation.ts';
+import type { Descriptor } from './descriptor.ts';
+import type { Digest } from './digest.ts';
+
+/** Content that can be read by descriptor. */
+export interface ReadableContent {
+  /** True when the blob or manifest is here, so that it need not be written. */
+  has(descriptor: Descriptor, options?: CallOptions): Promise<boolean>;
+  /**
+   * The bytes as they are stored, NOT yet verified: consumers pass them through `verified` or `readVerified`.
+   * @throws NotFoundError BLOB_NOT_FOUND
+   */
+  read(descriptor: Descriptor, options?: CallOptions): Promise<Readable>;
+}
+
+/** Content that can be found by name: a tag, a digest, or whatever the place calls its images. */
+export interface Resolver {
+  /** @throws NotFoundError REFERENCE_NOT_FOUND */
+  resolve(reference: string, options?: CallOptions): Promise<Descriptor>;
+}
+
+/**
+ * A place that holds content: remote repository, OCI layout, archive, memory. `copyImage` works between any two.
+ * Writing what is there already is no error; a write is visible whole or not at all, and only when it matched its
+ * descriptor.
+ */
+export interface Target extends ReadableContent, Resolver {
+  /** @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH */
+  write(descriptor: Descriptor, content: Readable, options?: CallOptions): Promise<void>;
+  tag(descriptor: Descriptor, reference: string, options?: CallOptions): Promise<void>;
+}
+
+/** Optional ability of a Target: take a blob from another repository of the same place without moving bytes. */
+export interface Mounter {
+  /** True when the blob is now here; false when it has to be written. */
+  mount(descriptor: Descriptor, fromRepository: string, options?: CallOptions): Promise<boolean>;
+}
+
+/** A blob whose digest became known by writing it. */
+export interface IngestedBlob {
+  readonly digest: Digest;
+  readonly size: number;
+}
