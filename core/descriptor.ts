@@ -67,7 +67,7 @@ export function parseDescriptor(value: unknown): Descriptor {
   const { mediaType, digest, size, urls, annotations, platform, artifactType } = asRecord(value, 'descriptor');
   if (
     typeof mediaType !== 'string' ||
-    !/^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*$/.test(mediaType)
+    !/^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/.test(mediaType)
   ) {
     throw new ToolError('DESCRIPTOR_INVALID', `a descriptor has no usable mediaType: ${JSON.stringify(mediaType)}`);
   }

@@ -46,7 +46,7 @@ export class LockFolder {
     }
     return {
       async [Symbol.asyncDispose]() {
-        database.close();
+        if (database.isOpen) database.close();
       },
     };
   }

@@ -16,6 +16,8 @@ const architectures: Readonly<Record<string, string>> = {
   ppc64: 'ppc64le',
 };
 
+const platformPart = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+
 /** The platform of a machine as Node names it (`process.arch`). */
 export function platformOf(nodeArchitecture: string): Platform {
   return { os: 'linux', architecture: architectures[nodeArchitecture] ?? nodeArchitecture };
@@ -28,7 +30,7 @@ export function platformOf(nodeArchitecture: string): Platform {
 export function parsePlatform(text: string): Platform {
   const parts = text.split('/');
   const [os, architecture, variant] = parts;
-  if (!os || !architecture || parts.length > 3 || parts.some((part) => !/^[A-Za-z0-9_.-]+$/.test(part))) {
+  if (!os || !architecture || parts.length > 3 || parts.some((part) => !platformPart.test(part))) {
     throw new ToolError('PLATFORM_INVALID', `${JSON.stringify(text)} is not a platform`, {
       hint: 'write it as os/arch or os/arch/variant, such as linux/amd64',
     });
@@ -53,6 +55,10 @@ export function parsePlatformObject(value: unknown): Platform {
   const { os, architecture, variant } = record;
   if (typeof os !== 'string' || typeof architecture !== 'string') {
     throw new ToolError('PLATFORM_INVALID', 'a platform in an index names no os and architecture');
+  }
+  // They are printed where an image for another platform was wanted.
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(`${os}${architecture}${variant}`)) {
+    throw new ToolError('PLATFORM_INVALID', 'a platform in an index has control characters in it');
   }
   return typeof variant === 'string' && variant !== '' ? { os, architecture, variant } : { os, architecture };
 }

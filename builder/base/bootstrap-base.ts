@@ -1,0 +1,112 @@
+import {
+  type CallOptions,
+  type Descriptor,
+  errorCode,
+  type ImageConfig,
+  openImage,
+  type Platform,
+  parseDescriptor,
+  ToolError,
+} from '../../core/index.ts';
+import { defaultPath } from '../../runtime/index.ts';
+import { bootstrapEntries } from '../bootstrap/bootstrap.ts';
+import { type ResolvedBootstrap, resolveBootstrap } from '../bootstrap/resolve.ts';
+import { clampTimes, writeLayer } from '../engine/layers.ts';
+import type { Workshop } from '../engine/workshop.ts';
+import { writeImage } from '../engine/write-image.ts';
+import type { BootstrapSource } from '../plan/plan.ts';
+import type { OpenBase } from './image-base.ts';
+
+export interface BootstrapOptions extends CallOptions {
+  readonly platform: Platform;
+  /** Asks the archive again which versions it has now. */
+  readonly pull: boolean;
+  readonly onStatus?: (text: string) => void;
+}
+
+/** `bootstrap:debian/bookworm`. */
+export function bootstrapName(source: BootstrapSource): string {
+  return `bootstrap:${source.distribution}/${source.suite}`;
+}
+
+/**
+ * Opens a root file system made of a distribution's packages. Once resolved, a source means the same versions until
+ * `pull` asks again; equal versions are one cached image, whoever asked for them.
+ */
+export async function openBootstrapBase(
+  workshop: Workshop,
+  source: BootstrapSource,
+  options: BootstrapOptions,
+): Promise<OpenBase> {
+  const { records, content } = workshop;
+  const asked = JSON.stringify([source, options.platform]);
+  const last = parseMade(await records.read('bootstraps-v1', asked));
+  if (!options.pull && last !== undefined && (await content.has(last.descriptor, options))) {
+    return open(workshop, source, last.descriptor, options);
+  }
+  await using scratch = await (await workshop.scratch()).make('bootstrap');
+  options.onStatus?.('asking the package archive for versions');
+  const call = { signal: options.signal, scratch: scratch.path, architecture: options.platform.architecture };
+  const resolved = await resolveBootstrap(source, call);
+  const known = parseMade(await records.read('bootstrap-sets-v1', resolved.digest));
+  const usable = known !== undefined && (await content.has(known.descriptor, options));
+  const descriptor = usable ? known.descriptor : await make(workshop, resolved, scratch.path, options);
+  const record = { descriptor, set: resolved.digest, packages: resolved.packages };
+  await records.write('bootstrap-sets-v1', resolved.digest, record);
+  await records.write('bootstraps-v1', asked, record);
+  return open(workshop, source, descriptor, options);
+}
+
+async function open(
+  workshop: Workshop,
+  source: BootstrapSource,
+  descriptor: Descriptor,
+  options: BootstrapOptions,
+): Promise<OpenBase> {
+  const image = await openImage(workshop.content, descriptor, options);
+  return { image, record: { name: bootstrapName(source), digest: descriptor.digest } };
+}
+
+async function make(
+  workshop: Workshop,
+  resolved: ResolvedBootstrap,
+  scratch: string,
+  options: BootstrapOptions,
+): Promise<Descriptor> {
+  const { launcher, clock } = workshop.options;
+  options.onStatus?.(`installing ${resolved.packages.length} packages`);
+  await using tree = await bootstrapEntries(resolved, {
+    signal: options.signal,
+    scratch,
+    launcher,
+    startedAt: clock.now(),
+    ...(options.onStatus === undefined ? {} : { onOutput: options.onStatus }),
+  });
+  const written = await writeLayer(workshop, clampTimes(tree.entries, undefined), options);
+  if (written === undefined)
+    throw new ToolError('BOOTSTRAP_FAILED', `${bootstrapName(resolved.source)} came out empty`);
+  const config: ImageConfig = {
+    ...options.platform,
+    created: '1970-01-01T00:00:01Z',
+    config: { Env: [`PATH=${defaultPath}`], Cmd: ['/bin/bash'] },
+    diffIds: [written.layer.diffId],
+    history: [
+      {
+        created: '1970-01-01T00:00:01Z',
+        created_by: `FROM ${bootstrapName(resolved.source)}`,
+        comment: resolved.digest,
+      },
+    ],
+  };
+  return writeImage(workshop, config, [written.layer.descriptor], {}, options);
+}
+
+function parseMade(record: unknown): { readonly descriptor: Descriptor } | undefined {
+  if (typeof record !== 'object' || record === null || !('descriptor' in record)) return undefined;
+  try {
+    return { descriptor: parseDescriptor(record.descriptor) };
+  } catch (error) {
+    if (errorCode(error) === 'DESCRIPTOR_INVALID' || errorCode(error) === 'DIGEST_INVALID') return undefined;
+    throw error;
+  }
+}

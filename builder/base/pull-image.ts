@@ -1,0 +1,71 @@
+import {
+  type CallOptions,
+  type Descriptor,
+  formatReference,
+  type Image,
+  isIndexType,
+  maxManifestBytes,
+  openImage,
+  type Platform,
+  parseIndex,
+  type Reference,
+  readVerified,
+  selectPlatform,
+  withDefaultTag,
+} from '../../core/index.ts';
+import { type CopyEvent, copyImage } from '../../registry/index.ts';
+import type { Workshop } from '../engine/workshop.ts';
+import { registryDigestOf, rememberOrigin } from './origins.ts';
+
+export interface PullOptions extends CallOptions {
+  readonly platform: Platform;
+  readonly onEvent?: (event: CopyEvent) => void;
+}
+
+export interface PulledImage {
+  readonly name: string;
+  /** What the name means at the registry: an index, or the image itself. */
+  readonly registryDigest: Descriptor['digest'];
+  readonly image: Image;
+  /** False when everything was here already. */
+  readonly moved: boolean;
+}
+
+/**
+ * Brings one platform's image into the store under its full name. What is here already is not fetched again.
+ * @throws NotFoundError REFERENCE_NOT_FOUND, PLATFORM_NOT_FOUND; ToolError REGISTRY_*
+ */
+export async function pullImage(workshop: Workshop, reference: Reference, options: PullOptions): Promise<PulledImage> {
+  const wanted = withDefaultTag(reference);
+  const name = formatReference(wanted);
+  const { content, records } = workshop;
+  const remote = workshop.repository(wanted);
+  const top = await remote.resolve(wanted.digest ?? wanted.tag ?? 'latest', options);
+
+  const local = await findLocal(workshop, name, options);
+  if (local !== undefined && (await registryDigestOf(records, name, local.digest)) === top.digest) {
+    return { name, registryDigest: top.digest, image: await openImage(content, local, options), moved: false };
+  }
+  const child = isIndexType(top.mediaType)
+    ? selectPlatform(
+        parseIndex(await readVerified(remote, top, { signal: options.signal, maxBytes: maxManifestBytes })),
+        options.platform,
+      )
+    : top;
+  const { onEvent, signal } = options;
+  const root = await copyImage(remote, content, child, { signal, ...(onEvent === undefined ? {} : { onEvent }) });
+  const image = await openImage(content, root, options);
+  await rememberOrigin(records, { name, localDigest: root.digest, registryDigest: top.digest });
+  await content.tag(root, name, options);
+  return { name, registryDigest: top.digest, image, moved: true };
+}
+
+/** The descriptor under a full name, or undefined. */
+export async function findLocal(
+  workshop: Workshop,
+  name: string,
+  options: CallOptions = {},
+): Promise<Descriptor | undefined> {
+  options.signal?.throwIfAborted();
+  return (await workshop.content.list()).find((entry) => entry.name === name)?.descriptor;
+}

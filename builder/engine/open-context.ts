@@ -1,0 +1,114 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
+import { type IgnoreRules, parseIgnoreFile } from '../buildfile/ignore.ts';
+import { maxTomlLength } from '../buildfile/toml.ts';
+
+export interface OpenContextOptions extends CallOptions {
+  /** The Buildfile, absolute or relative to `workingFolder`; `Buildfile` in the context unless said. */
+  readonly file?: string | undefined;
+  /** What is below it is shown relative to it in messages; the context unless said. */
+  readonly workingFolder?: string | undefined;
+}
+
+/** A build's input as it lies on disk, found by the same rules for every command. */
+export interface OpenedContext {
+  /** Absolute path. */
+  readonly contextFolder: string;
+  readonly buildfileText: string;
+  /** What messages call the Buildfile. */
+  readonly buildfileName: string;
+  /** Absolute path; `oci:` paths are relative to it. */
+  readonly buildfileFolder: string;
+  readonly ignore: IgnoreRules;
+}
+
+/**
+ * Reads a context's Buildfile and its ignore file: `<Buildfile>.ignore` beside the Buildfile, else `.buildignore`, else
+ * `.dockerignore` in the context.
+ * @throws ToolError CONTEXT_NOT_FOUND, BUILDFILE_NOT_FOUND, BUILDFILE_TOO_BIG, IGNORE_INVALID, IGNORE_TOO_BIG
+ */
+export async function openBuildContext(
+  contextFolder: string,
+  options: OpenContextOptions = {},
+): Promise<OpenedContext> {
+  const workingFolder = path.resolve(options.workingFolder ?? contextFolder);
+  const folder = options.workingFolder === undefined ? workingFolder : path.resolve(workingFolder, contextFolder);
+  await requireFolder(folder, shownPath(folder, workingFolder));
+  const file = options.file === undefined ? path.join(folder, 'Buildfile') : path.resolve(workingFolder, options.file);
+  const buildfileName = shownPath(file, workingFolder);
+  const buildfileText = await findText(file, { ...options, area: 'BUILDFILE', shown: buildfileName });
+  if (buildfileText === undefined) {
+    throw new ToolError('BUILDFILE_NOT_FOUND', `there is no Buildfile at ${buildfileName}`, {
+      hint: 'write one, or name it: kiln build -f FILE CONTEXT',
+    });
+  }
+  const ignore = await readIgnoreRules(file, folder, { ...options, workingFolder });
+  return { contextFolder: folder, buildfileText, buildfileName, buildfileFolder: path.dirname(file), ignore };
+}
+
+async function readIgnoreRules(
+  buildfile: string,
+  contextFolder: string,
+  options: CallOptions & { readonly workingFolder: string },
+): Promise<IgnoreRules> {
+  const candidates = [
+    `${buildfile}.ignore`,
+    path.join(contextFolder, '.buildignore'),
+    path.join(contextFolder, '.dockerignore'),
+  ];
+  for (const file of candidates) {
+    const shown = shownPath(file, options.workingFolder);
+    const text = await findText(file, { ...options, area: 'IGNORE', shown });
+    if (text !== undefined) return parseRules(text, shown);
+  }
+  return parseIgnoreFile('');
+}
+
+function parseRules(text: string, shown: string): IgnoreRules {
+  try {
+    return parseIgnoreFile(text);
+  } catch (cause) {
+    if (!(cause instanceof ToolError)) throw cause;
+    throw new ToolError('IGNORE_INVALID', `${shown}: ${cause.message}`, {
+      cause,
+      ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+    });
+  }
+}
+
+async function findText(
+  file: string,
+  { signal, area, shown }: CallOptions & { readonly area: string; readonly shown: string },
+): Promise<string | undefined> {
+  const found = await findStats(file);
+  // A pipe of that name would be waited for, a folder would fail without saying its name.
+  if (found === undefined || !found.isFile()) return undefined;
+  if (found.size > maxTomlLength) {
+    throw new ToolError(`${area}_TOO_BIG`, `${shown} is larger than ${maxTomlLength / 1024} KiB`);
+  }
+  return readFile(file, { encoding: 'utf8', signal });
+}
+
+async function requireFolder(folder: string, shown: string): Promise<void> {
+  const found = await findStats(folder);
+  if (found?.isDirectory()) return;
+  const why = found === undefined ? 'does not exist' : 'is not a folder';
+  throw new ToolError('CONTEXT_NOT_FOUND', `the context ${JSON.stringify(shown)} ${why}`, {
+    hint: 'the context is the folder that holds the files of the build, often .',
+  });
+}
+
+async function findStats(file: string) {
+  try {
+    return await stat(file);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function shownPath(file: string, workingFolder: string): string {
+  const relative = path.relative(workingFolder, file);
+  return relative === '..' || relative.startsWith(`..${path.sep}`) || relative === '' ? file : relative;
+}

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { canonicalJson, errorCode, writeFileAtomic } from '../../core/index.ts';
+
+/** What Kiln remembers besides content. The folder name of a kind carries its format version. */
+export type RecordKind =
+  | 'steps-v1'
+  | 'listings-v1'
+  | 'bootstraps-v1'
+  | 'bootstrap-sets-v1'
+  | 'origins-v1'
+  | 'builds-v1'
+  | 'compressed-v1'
+  | 'contexts-v1'
+  | 'rebuilds-v1';
+
+/**
+ * Small JSON records, one file each. A record whose check does not match, or that cannot be parsed, reads as absent:
+ * losing one costs work, never truth.
+ */
+export class RecordStore {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** The record as it was written; callers parse its shape. */
+  async read(kind: RecordKind, key: string): Promise<unknown> {
+    let text: string;
+    try {
+      text = await readFile(this.#file(kind, key), 'utf8');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+    return unwrap(text, key);
+  }
+
+  async write(kind: RecordKind, key: string, value: unknown): Promise<void> {
+    const body = canonicalJson(value);
+    await writeFileAtomic(this.#file(kind, key), `${canonicalJson({ key, check: checksum(key, body) })}\n${body}\n`);
+  }
+
+  async remove(kind: RecordKind, key: string): Promise<void> {
+    await rm(this.#file(kind, key), { force: true });
+  }
+
+  /** All readable records of a kind. */
+  async *all(kind: RecordKind): AsyncGenerator<unknown> {
+    const folder = path.join(this.#folder, kind);
+    let names: string[];
+    try {
+      names = await readdir(folder);
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return;
+      throw error;
+    }
+    for (const name of names.sort()) {
+      if (name.startsWith('.') || !name.endsWith('.json')) continue;
+      const value = unwrap(await readFile(path.join(folder, name), 'utf8').catch(() => ''), undefined);
+      if (value !== undefined) yield value;
+    }
+  }
+
+  #file(kind: RecordKind, key: string): string {
+    return path.join(this.#folder, kind, `${createHash('sha256').update(key).digest('hex')}.json`);
+  }
+}
+
+function unwrap(text: string, key: string | undefined): unknown {
+  const [header = '', body = ''] = text.split('\n');
+  try {
+    const { key: writtenKey, check } = JSON.parse(header) as { key?: unknown; check?: unknown };
+    if (typeof writtenKey !== 'string' || (key !== undefined && writtenKey !== key)) return undefined;
+    return check === checksum(writtenKey, body) ? JSON.parse(body) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function checksum(key: string, body: string): string {
+  return createHash('sha256').update(`${key.length}:${key}${body}`).digest('hex');
+}

@@ -1,0 +1,141 @@
+import { createReadStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline, type Readable } from 'node:stream';
+import {
+  type CallOptions,
+  type Clock,
+  type Image,
+  LockFolder,
+  layerCompression,
+  type Platform,
+  type Reference,
+  ScratchSpace,
+  verifying,
+} from '../../core/index.ts';
+import { type CredentialSource, OciLayout, openRepository, type RemoteRepository } from '../../registry/index.ts';
+import { decompressed, type Launcher, type LayerSource, type Snapshot, Snapshots } from '../../runtime/index.ts';
+import { RecordStore } from './record-store.ts';
+import { StepCache } from './step-cache.ts';
+
+/** What a workshop is made of; the composition root decides all of it. */
+export interface WorkshopOptions {
+  /** Store folder; made when missing. */
+  readonly home: string;
+  readonly launcher: Launcher;
+  readonly credentials: CredentialSource;
+  readonly clock: Clock;
+  /** Of this machine. */
+  readonly platform: Platform;
+  /** Overlay marks live in user.* inside a user namespace. */
+  readonly userXattrs: boolean;
+  /** This boot's id: unsynced snapshots of another boot are not trusted. */
+  readonly bootId: string;
+  readonly userAgent?: string;
+  readonly onWarning: (text: string) => void;
+}
+
+/** The places that builds, pulls and runs work with: content, snapshots, records, scratch, registries. */
+export class Workshop implements AsyncDisposable {
+  readonly content: OciLayout;
+  readonly records: RecordStore;
+  readonly cache: StepCache;
+  readonly locks: LockFolder;
+  readonly options: WorkshopOptions;
+  #scratch: Promise<ScratchSpace> | undefined;
+  #snapshots: Promise<Snapshots> | undefined;
+  #inUse: AsyncDisposable;
+
+  private constructor(options: WorkshopOptions, content: OciLayout, locks: LockFolder, inUse: AsyncDisposable) {
+    this.options = options;
+    this.content = content;
+    this.locks = locks;
+    this.#inUse = inUse;
+    this.records = new RecordStore(path.join(options.home, 'records'));
+    this.cache = new StepCache(this.records);
+  }
+
+  /** Holds the store against garbage collection until disposed. */
+  static async open(options: WorkshopOptions, call: CallOptions = {}): Promise<Workshop> {
+    await mkdir(options.home, { recursive: true, mode: 0o700 });
+    const locks = new LockFolder(path.join(options.home, 'locks'));
+    const inUse = await locks.acquire('store', 'shared', call);
+    const content = await OciLayout.open(path.join(options.home, 'content'), { locks });
+    return new Workshop(options, content, locks, inUse);
+  }
+
+  /** Private to this process; what killed ones left is swept on first use. */
+  async scratch(): Promise<ScratchSpace> {
+    this.#scratch ??= (async () => {
+      const space = await ScratchSpace.open(path.join(this.options.home, 'tmp'), this.locks);
+      await space.sweep();
+      return space;
+    })();
+    return this.#scratch;
+  }
+
+  /** Root file systems on disk; only inside the privileges that may own them. */
+  async snapshots(): Promise<Snapshots> {
+    this.#snapshots ??= this.scratch().then((scratch) =>
+      Snapshots.open({
+        folder: path.join(this.options.home, 'snapshots'),
+        locks: this.locks,
+        scratch,
+        launcher: this.options.launcher,
+        userXattrs: this.options.userXattrs,
+        bootId: this.options.bootId,
+      }),
+    );
+    return this.#snapshots;
+  }
+
+  repository(reference: Reference): RemoteRepository {
+    const { credentials, userAgent, onWarning } = this.options;
+    return openRepository(reference, { credentials, onWarning, ...(userAgent === undefined ? {} : { userAgent }) });
+  }
+
+  /** The image's root file system as directories on disk; layers that are missing are unpacked and verified. */
+  async snapshotOf(layers: Image['layers'], options: CallOptions = {}): Promise<Snapshot> {
+    const snapshots = await this.snapshots();
+    return snapshots.ensure(
+      layers.map((layer) => this.#layerSource(layer)),
+      options,
+    );
+  }
+
+  #layerSource(layer: Image['layers'][number]): LayerSource {
+    const { descriptor, diffId } = layer;
+    const compression = layerCompression(descriptor.mediaType) ?? 'none';
+    return {
+      diffId,
+      open: async (options): Promise<Readable> => {
+        // A tar's DiffId is checked while it is applied; the blob's own digest guards what a decompressor is fed.
+        if (compression === 'none')
+          return createReadStream(this.content.blobFile(descriptor.digest), { highWaterMark: 1 << 20 });
+        const blob = await this.content.read(descriptor, options);
+        // A failure destroys the last stream with its error, which is where the reader meets it.
+        const checked = pipeline(blob, verifying(descriptor), () => {});
+        return decompressed(checked, compression, options);
+      },
+    };
+  }
+
+  /**
+   * The store to oneself, for as long as it is held; undefined while another process works with it. This process's own
+   * hold is given up for it.
+   */
+  async alone(): Promise<AsyncDisposable | undefined> {
+    await this.#inUse[Symbol.asyncDispose]();
+    const alone = await this.locks.tryAcquire('store', 'exclusive');
+    if (alone === undefined) this.#inUse = await this.locks.acquire('store', 'shared');
+    return alone;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await (await this.#scratch)?.[Symbol.asyncDispose]();
+    } finally {
+      await this.#inUse[Symbol.asyncDispose]();
+    }
+  }
+}
