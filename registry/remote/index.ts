@@ -1,0 +1,2 @@
+export { openRepository, type RemoteRepository } from './repository.ts';
+export { type RemoteOptions, verifyLogin } from './session.ts';
