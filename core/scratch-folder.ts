@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallOptions } from './cancellation.ts';
+import { errorCode } from './errors.ts';
 import type { LockFolder } from './locks.ts';
 
 /**
@@ -33,15 +34,21 @@ export class ScratchSpace implements AsyncDisposable {
     return { path: made, [Symbol.asyncDispose]: () => remove(made) };
   }
 
-  /** Removes what killed processes left in `parent`. */
+  /**
+   * Removes what killed processes left in `parent`. What belongs to ids this process may not touch stays for one that
+   * may: an unprivileged push leaves alone what a build made inside a user namespace.
+   */
   async sweep(): Promise<void> {
     const parent = path.dirname(this.folder);
     for (const name of await readdir(parent)) {
       if (name === path.basename(this.folder)) continue;
       await using lock = await this.#locks.tryAcquire(name, 'exclusive');
-      if (lock !== undefined) {
+      if (lock === undefined) continue;
+      try {
         await remove(path.join(parent, name));
         this.#locks.forget(name);
+      } catch (error) {
+        if (errorCode(error) !== 'EACCES' && errorCode(error) !== 'EPERM') throw error;
       }
     }
   }

@@ -81,7 +81,9 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('buildImage', () => {
 
   it('stops the ripple where a step that ran again made the same content', async () => {
     await bench.build('from = "busybox"\nsteps = [{ run = "echo same > /b" }, { run = "echo after > /c" }]');
-    const second = await bench.build('from = "busybox"\nsteps = [{ run = "echo   same > /b" }, { run = "echo after > /c" }]');
+    const second = await bench.build(
+      'from = "busybox"\nsteps = [{ run = "echo   same > /b" }, { run = "echo after > /c" }]',
+    );
 
     expect(second.cached).toEqual(['[main 2/2] RUN echo after > /c']);
   });
@@ -210,7 +212,7 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('buildImage', () => {
       from = "busybox"
       steps = [{ run = "test $(grep -c : /proc/net/dev) = 1" }, { run = "grep -c : /proc/net/dev > /host", network = "host" }]
     `);
-    expect((await topLayer(build)).host).not.toContain(" 1\n");
+    expect((await topLayer(build)).host).not.toContain(' 1\n');
   });
 
   it('builds independent stages side by side and stops all when one fails', async () => {

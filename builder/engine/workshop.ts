@@ -66,11 +66,10 @@ export class Workshop implements AsyncDisposable {
 
   /** Private to this process; what killed ones left is swept on first use. */
   async scratch(): Promise<ScratchSpace> {
-    this.#scratch ??= (async () => {
-      const space = await ScratchSpace.open(path.join(this.options.home, 'tmp'), this.locks);
-      await space.sweep();
-      return space;
-    })();
+    if (this.#scratch === undefined) {
+      this.#scratch = ScratchSpace.open(path.join(this.options.home, 'tmp'), this.locks);
+      await (await this.#scratch).sweep();
+    }
     return this.#scratch;
   }
 

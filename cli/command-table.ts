@@ -1,0 +1,95 @@
+import type { Command } from './command.ts';
+
+/** A verb as `kiln --help` lists it; its module is loaded when it is asked for. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly group: 'Images' | 'Registries' | 'Containers' | 'Kiln';
+  load(): Promise<Command>;
+}
+
+/** Every verb, in the order of `kiln --help`. */
+export const commandTable: readonly CommandEntry[] = [
+  {
+    name: 'build',
+    summary: 'Build an image from a Buildfile',
+    group: 'Images',
+    load: async () => (await import('./commands/build.ts')).build,
+  },
+  {
+    name: 'images',
+    summary: 'List the images in the store',
+    group: 'Images',
+    load: async () => (await import('./commands/images.ts')).images,
+  },
+  {
+    name: 'inspect',
+    summary: 'Show all that is known about images, as JSON',
+    group: 'Images',
+    load: async () => (await import('./commands/inspect.ts')).inspect,
+  },
+  {
+    name: 'tag',
+    summary: 'Give an image another name',
+    group: 'Images',
+    load: async () => (await import('./commands/tag.ts')).tag,
+  },
+  {
+    name: 'rmi',
+    summary: 'Remove names of images, and images that have none left',
+    group: 'Images',
+    load: async () => (await import('./commands/rmi.ts')).rmi,
+  },
+  {
+    name: 'rebuild',
+    summary: 'Keep images patched: check their bases, rebuild what moved',
+    group: 'Images',
+    load: async () => (await import('./commands/rebuild.ts')).rebuild,
+  },
+  {
+    name: 'run',
+    summary: 'Run a command in a new container',
+    group: 'Containers',
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+  {
+    name: 'push',
+    summary: 'Upload an image to its registry',
+    group: 'Registries',
+    load: async () => (await import('./commands/push.ts')).push,
+  },
+  {
+    name: 'pull',
+    summary: 'Download an image from its registry',
+    group: 'Registries',
+    load: async () => (await import('./commands/pull.ts')).pull,
+  },
+  {
+    name: 'login',
+    summary: 'Check and save credentials for a registry',
+    group: 'Registries',
+    load: async () => (await import('./commands/login.ts')).login,
+  },
+  {
+    name: 'logout',
+    summary: 'Forget the credentials for a registry',
+    group: 'Registries',
+    load: async () => (await import('./commands/logout.ts')).logout,
+  },
+  {
+    name: 'info',
+    summary: 'Show the store, this machine, and how far containers are isolated',
+    group: 'Kiln',
+    load: async () => (await import('./commands/info.ts')).info,
+  },
+  {
+    name: 'version',
+    summary: 'Show the version',
+    group: 'Kiln',
+    load: async () => (await import('./commands/version.ts')).version,
+  },
+];
+
+export function findCommand(name: string): CommandEntry | undefined {
+  return commandTable.find((entry) => entry.name === name);
+}

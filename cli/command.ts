@@ -1,0 +1,58 @@
+import type { Context } from './context.ts';
+
+/** A flag, as data. The key it stands under is its long name. Values default to false, undefined or the empty list. */
+export type Flag =
+  | { readonly kind: 'switch'; readonly short?: string; readonly summary: string }
+  | ValueFlag
+  | { readonly kind: 'list'; readonly short?: string; readonly placeholder: string; readonly summary: string };
+
+export interface ValueFlag {
+  readonly kind: 'value';
+  readonly short?: string;
+  readonly placeholder: string;
+  readonly summary: string;
+  /** The only values taken. */
+  readonly choices?: readonly string[];
+}
+
+export type FlagTable = Readonly<Record<string, Flag>>;
+
+export type FlagValues<F extends FlagTable> = {
+  readonly [Name in keyof F]: F[Name]['kind'] extends 'switch'
+    ? boolean
+    : F[Name]['kind'] extends 'list'
+      ? readonly string[]
+      : string | undefined;
+};
+
+export interface Argument {
+  /** As the usage line has it: `CONTEXT`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly optional?: boolean;
+  /** Takes all that follow. Only the last may. */
+  readonly many?: boolean;
+}
+
+export interface Example {
+  readonly line: string;
+  readonly says: string;
+}
+
+/** What a verb takes and does. Its name and its one-line summary are in command-table.ts. */
+export interface Command<F extends FlagTable = FlagTable> {
+  /** What `--help` says below the summary: whole sentences. */
+  readonly about?: string;
+  readonly arguments: readonly Argument[];
+  readonly flags: F;
+  readonly examples: readonly Example[];
+  /** Everything from the first argument on is an argument, even `--flags`: they belong to the container's command. */
+  readonly stopsAtFirstArgument?: boolean;
+  /** Resolves to the exit code. Errors are thrown, not printed. */
+  run(context: Context, flags: FlagValues<F>, args: readonly string[]): Promise<number>;
+}
+
+/** Gives a command's `run` the exact type of its flags. */
+export function defineCommand<const F extends FlagTable>(command: Command<F>): Command<F> {
+  return command;
+}

@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import os from 'node:os';
+import { describePrivilege, type Privilege } from '../../runtime/index.ts';
+import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
+import { diskUseOf } from '../disk-use.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { cgroupVersion, findTools } from '../machine.ts';
+import { formatSize } from '../size.ts';
+import { homeOf, openContent } from '../store.ts';
+import { harmlessLine } from '../terminal-text.ts';
+import { kilnVersion } from '../version.ts';
+
+export const info = defineCommand({
+  about: 'What a bug report needs, and what a container here is not protected from.',
+  arguments: [],
+  flags: {
+    json: { kind: 'switch', summary: 'Print one JSON object' },
+  },
+  examples: [{ line: 'kiln info', says: 'Which isolation do containers get here?' }],
+
+  async run(context, flags) {
+    const found = await readInfo(context);
+    context.terminal.out.write(flags.json ? `${JSON.stringify(found)}\n` : render(found));
+    return exitCodes.ok;
+  },
+});
+
+type Info = Awaited<ReturnType<typeof readInfo>>;
+
+async function readInfo(context: Context) {
+  const home = homeOf(context);
+  const content = await openContent(context);
+  const { bytes, complete } = await diskUseOf(home, { signal: context.signal });
+  return {
+    version: kilnVersion,
+    node: process.version,
+    kernel: os.release(),
+    architecture: process.arch,
+    cpus: os.availableParallelism(),
+    cgroup: cgroupVersion(await readFile('/proc/mounts', 'utf8')),
+    privilege: isolationOf(await describePrivilege()),
+    store: { folder: home, bytes, complete, images: (await content.list()).length },
+    tools: await findTools(context.env),
+  };
+}
+
+interface Isolation {
+  readonly rung: 'root' | 'subordinate ids' | 'none';
+  /** What is missing to build and run here. */
+  readonly problems: readonly string[];
+  readonly notIsolated: readonly string[];
+}
+
+/** What holds on every rung, whatever the ids. */
+const never = ['the kernel itself', 'the network with --network host'];
+
+/** Says what the rung of the privilege ladder in use does not isolate. */
+function isolationOf(privilege: Privilege): Isolation {
+  switch (privilege.kind) {
+    case 'root':
+      return {
+        rung: 'root',
+        problems: [],
+        notIsolated: [...never, 'user ids: root in a container is root of this machine, less its capabilities'],
+      };
+    case 'user-namespace':
+      return { rung: 'subordinate ids', problems: [], notIsolated: never };
+    case 'unprivileged':
+      return {
+        rung: privilege.problems.length === 0 ? 'subordinate ids' : 'none',
+        problems: privilege.problems,
+        notIsolated: privilege.problems.length === 0 ? never : [],
+      };
+  }
+}
+
+function render({ version, node, kernel, architecture, cpus, cgroup, privilege, store, tools }: Info): string {
+  const lines: (readonly [string, string])[] = [
+    ['Version', `${version} (node ${node})`],
+    ['Kernel', `${kernel} (${architecture}, ${cpus} CPUs)`],
+    ['Cgroups', cgroup],
+    ['Privilege', privilege.rung],
+    ...privilege.problems.map((problem) => ['  missing', problem] as const),
+    ...privilege.notIsolated.map((what) => ['  not isolated', what] as const),
+    ['Store', store.folder],
+    ['  size', `${formatSize(store.bytes)}${store.complete ? '' : ' or more: some of it may not be read'}`],
+    ['  images', String(store.images)],
+    ...tools.map(({ name, use, file }) => [name, file ?? `not found (${use})`] as const),
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length)) + 2;
+  return lines.map(([label, text]) => `${`${label}:`.padEnd(width)}${harmlessLine(text)}\n`).join('');
+}

@@ -1,0 +1,71 @@
+import { errorCode, ToolError } from '../core/index.ts';
+
+/** What the process ends with. docs/exit-codes.md promises these to scripts. */
+export const exitCodes = {
+  ok: 0,
+  unexpected: 1,
+  usage: 2,
+  step: 3,
+  registry: 4,
+  environment: 5,
+  damaged: 6,
+  notFound: 7,
+  updateAvailable: 10,
+  runEngine: 125,
+  runCannotInvoke: 126,
+  runNotFound: 127,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+/** By whole code where its area says something else. */
+const byCode: Readonly<Record<string, number>> = {
+  REFERENCE_NOT_FOUND: exitCodes.notFound,
+  IMAGE_NOT_FOUND: exitCodes.notFound,
+  PLATFORM_NOT_FOUND: exitCodes.notFound,
+};
+
+/** By the part of the code before its first underscore. */
+const byArea: Readonly<Record<string, number>> = {
+  ...areas(exitCodes.unexpected, ['BUILD']),
+  ...areas(exitCodes.usage, [
+    'USAGE',
+    'BUILDFILE',
+    'REFERENCE',
+    'PLATFORM',
+    'CONTEXT',
+    'COPY',
+    'PATTERN',
+    'IGNORE',
+    'IMAGE',
+  ]),
+  ...areas(exitCodes.usage, ['CONTAINER', 'USER', 'GROUP', 'ROOT', 'REBUILD']),
+  ...areas(exitCodes.step, ['STEP']),
+  ...areas(exitCodes.registry, ['REGISTRY', 'CREDENTIALS']),
+  ...areas(exitCodes.environment, ['ENVIRONMENT', 'LAUNCHER', 'SANDBOX', 'SCAN', 'SYNC', 'BOOTSTRAP']),
+  ...areas(exitCodes.damaged, ['BLOB', 'LAYER', 'MANIFEST', 'CONFIG', 'DESCRIPTOR', 'DIGEST', 'LAYOUT', 'SNAPSHOT']),
+};
+
+/** The machine's own refusals: no space, no permission, too many files. */
+const systemRefusals = new Set(['EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM']);
+
+/** The exit code for an error that ended a command. */
+export function exitCodeFor(error: unknown): number {
+  const code = errorCode(error);
+  if (code === undefined) return exitCodes.unexpected;
+  if (!(error instanceof ToolError)) return systemRefusals.has(code) ? exitCodes.environment : exitCodes.unexpected;
+  return byCode[code] ?? byArea[areaOf(code)] ?? exitCodes.unexpected;
+}
+
+/** Whether the table knows the code's area: a test asks for every code in the sources. */
+export function hasExitCode(code: string): boolean {
+  return code in byCode || areaOf(code) in byArea;
+}
+
+function areaOf(code: string): string {
+  return code.split('_', 1)[0] ?? code;
+}
+
+function areas(exitCode: number, names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, exitCode]));
+}

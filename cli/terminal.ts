@@ -1,0 +1,86 @@
+import type { Readable } from 'node:stream';
+
+/** Where text goes: a stream of the process, or a test's list. */
+export interface Sink {
+  write(text: string | Uint8Array): void;
+  readonly isTerminal: boolean;
+  /** Of the terminal now; a sink that is none has none. */
+  readonly columns: number | undefined;
+  readonly rows: number | undefined;
+}
+
+/** What a command talks to: results go to `out`, everything else to `err`. */
+export interface Terminal {
+  readonly input: Readable & { readonly isTTY?: boolean };
+  readonly out: Sink;
+  readonly err: Sink;
+  /** Escape sequences may go to `err`: it is a capable terminal and NO_COLOR is not set. */
+  readonly animates: boolean;
+  /** A line on `err`, put above what is being drawn there at the moment. */
+  say(line: string): void;
+  /** Until disposed, `say` leads here: `err` is being drawn over. */
+  divert(say: (line: string) => void): Disposable;
+}
+
+/** The part of a process's output stream that is used. */
+export interface OutputStream {
+  write(text: string | Uint8Array): boolean;
+  on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+export interface ProcessStreams {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+}
+
+export function openTerminal(streams: ProcessStreams, env: Readonly<Record<string, string | undefined>>): Terminal {
+  const err = streamSink(streams.stderr);
+  return {
+    input: streams.stdin,
+    out: streamSink(streams.stdout),
+    err,
+    animates: err.isTerminal && !env.NO_COLOR && env.TERM !== 'dumb',
+    ...divertibleLines(err),
+  };
+}
+
+export function divertibleLines(err: Sink): Pick<Terminal, 'say' | 'divert'> {
+  const toSink = (line: string): void => err.write(`${line}\n`);
+  let current = toSink;
+  return {
+    say: (line) => current(line),
+    divert(say) {
+      current = say;
+      return {
+        [Symbol.dispose]() {
+          current = toSink;
+        },
+      };
+    },
+  };
+}
+
+/** `| head` closes the pipe early: what it did not want is dropped. */
+function streamSink(stream: OutputStream): Sink {
+  let closed = false;
+  stream.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+    closed = true;
+  });
+  return {
+    write(text) {
+      if (!closed) stream.write(text);
+    },
+    isTerminal: stream.isTTY === true,
+    get columns() {
+      return stream.columns;
+    },
+    get rows() {
+      return stream.rows;
+    },
+  };
+}
