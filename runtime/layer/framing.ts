@@ -1,0 +1,200 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { extract, type Pack, pack } from 'tar-stream';
+import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
+import { type TarHeader, TarHeaderReader } from './tar-header.ts';
+
+// tar-stream moves the bytes: it cuts members to size, pads them, and keeps back-pressure. What a header means is
+// ours, because its own codec loses metadata; the members named here are private to it and pinned by framing.test.ts.
+// docs/decisions/0002-layer-codec.md
+
+interface PackFrames {
+  _encode(header: { readonly encoded: Buffer }): void;
+  /** Called when the reader has caught up, and when the stream is destroyed. */
+  _drain: () => void;
+}
+
+interface ExtractFrames {
+  _locked: boolean;
+  _finished: boolean;
+  _longHeader: boolean;
+  _missing: number;
+  _header: object;
+  _stream: AsyncIterable<Buffer> | null;
+  readonly _buffer: { readonly buffered: number; shift(size: number): Buffer };
+  readonly _unlockBound: () => void;
+  _createStream(): AsyncIterable<Buffer>;
+  _continueWrite(error: unknown): void;
+  _consumeHeader(): boolean;
+  _decodeLongHeader(body: Buffer): void;
+  _final(callback: (error: Error | null) => void): void;
+  emit(event: 'entry', header: object, stream: AsyncIterable<Buffer>, next: () => void): void;
+}
+
+/** Writes members whose headers are encoded already. */
+export class TarWriter {
+  readonly #pack: Pack;
+  readonly #frames: PackFrames;
+  #isFull = false;
+
+  constructor() {
+    this.#pack = pack({ highWaterMark: 1024 * 1024 });
+    this.#frames = this.#pack as unknown as PackFrames;
+    this.#frames._encode = (header) => {
+      this.#isFull = !this.#pack.push(header.encoded);
+    };
+  }
+
+  /** The archive; to be read while it is being written. */
+  get bytes(): AsyncIterable<Buffer> {
+    return this.#pack as unknown as AsyncIterable<Buffer>;
+  }
+
+  /** A member without content. tar-stream itself waits for the reader only where there is content. */
+  async add(encoded: Buffer): Promise<void> {
+    this.#pack.entry(headerOf('directory', 0, encoded));
+    if (!this.#isFull) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#frames._drain = resolve;
+    await promise;
+    this.#isFull = false;
+  }
+
+  /** A member with content, of which there must be as much as announced. */
+  async addFile(encoded: Buffer, size: number, content: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
+    const sink = this.#pack.entry(headerOf('file', size, encoded));
+    await pipeline(content, sink as unknown as NodeJS.WritableStream);
+  }
+
+  /** A member with content at hand. */
+  addBytes(encoded: Buffer, content: Buffer): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#pack.entry(headerOf('file', content.length, encoded), content, (error) =>
+      error ? reject(error) : resolve(),
+    );
+    return promise;
+  }
+
+  end(): void {
+    this.#pack.finalize();
+  }
+
+  destroy(error?: unknown): void {
+    this.#pack.destroy(error instanceof Error ? error : undefined);
+  }
+}
+
+/** The content of one member, to be read while it is visited. */
+export class MemberContent implements AsyncIterable<Buffer> {
+  readonly #chunks: AsyncIterator<Buffer>;
+
+  constructor(stream: AsyncIterable<Buffer>) {
+    this.#chunks = stream[Symbol.asyncIterator]();
+  }
+
+  // Leaving the loop early must not end the stream: tar-stream would end the whole archive with it.
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void> {
+    for (;;) {
+      const next = await this.#chunks.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
+  }
+
+  async drain(): Promise<void> {
+    while ((await this.#chunks.next()).done !== true);
+  }
+}
+
+/**
+ * Visits the members one after the other; content that the visitor leaves is skipped. Reads the stream to its end.
+ * @throws ToolError LAYER_INVALID, LAYER_UNSUPPORTED, LAYER_TRUNCATED; what the stream or the visitor throws
+ */
+export async function forEachMember(
+  tar: Readable,
+  visit: (header: TarHeader, content: MemberContent | undefined) => void | Promise<void>,
+  options: CallOptions = {},
+): Promise<void> {
+  options.signal?.throwIfAborted();
+  const extractor = extract();
+  decodeWith(new TarHeaderReader(), extractor as unknown as ExtractFrames);
+
+  // Neither side may be left running, nor its rejection unheard: both are awaited, then the first cause is thrown.
+  const [fed, visited] = await Promise.allSettled([
+    pipeline(tar, extractor as unknown as NodeJS.WritableStream, { signal: options.signal }),
+    visitAll(extractor as unknown as AsyncIterable<AsyncIterable<Buffer>>, visit),
+  ]);
+  options.signal?.throwIfAborted();
+  if (fed.status === 'rejected' && errorCode(fed.reason) !== 'ERR_STREAM_PREMATURE_CLOSE') throw fed.reason;
+  if (visited.status === 'rejected') throw visited.reason;
+  if (fed.status === 'rejected') throw truncated();
+}
+
+async function visitAll(
+  members: AsyncIterable<AsyncIterable<Buffer>>,
+  visit: (header: TarHeader, content: MemberContent | undefined) => void | Promise<void>,
+): Promise<void> {
+  for await (const stream of members) {
+    const { header } = stream as unknown as { readonly header: TarHeader };
+    const content = header.size === 0 ? undefined : new MemberContent(stream);
+    const visiting = visit(header, content);
+    if (visiting !== undefined) await visiting;
+    if (content !== undefined) await content.drain();
+  }
+}
+
+/** Replaces tar-stream's understanding of headers by ours. */
+function decodeWith(headers: TarHeaderReader, frames: ExtractFrames): void {
+  frames._consumeHeader = () => {
+    if (frames._locked) return false;
+    try {
+      const block = headers.block(frames._buffer.shift(512));
+      if (block.kind === 'entry') startMember(frames, block.header);
+      else if (block.kind === 'extension') startExtension(frames, headers, block.size);
+      return true;
+    } catch (error) {
+      frames._continueWrite(error);
+      return false;
+    }
+  };
+  frames._decodeLongHeader = (body) => headers.extension(body);
+  frames._final = (callback) => {
+    const isWhole = frames._missing === 0 && frames._buffer.buffered === 0 && !headers.isIncomplete;
+    frames._finished = isWhole || headers.hasEnded;
+    callback(frames._finished ? null : truncated());
+  };
+}
+
+function startExtension(frames: ExtractFrames, headers: TarHeaderReader, size: number): void {
+  if (size === 0) {
+    headers.extension(Buffer.alloc(0));
+    return;
+  }
+  frames._header = { size };
+  frames._longHeader = true;
+  frames._missing = size;
+}
+
+function startMember(frames: ExtractFrames, header: TarHeader): void {
+  frames._locked = true;
+  frames._header = header;
+  const stream = frames._createStream();
+  if (header.size > 0) {
+    frames._stream = stream;
+    frames._missing = header.size;
+  }
+  frames.emit('entry', header, stream, frames._unlockBound);
+}
+
+function headerOf(type: 'file' | 'directory', size: number, encoded: Buffer) {
+  // All but `type` and `size`, which decide the framing, is there to keep tar-stream from making it up.
+  return { name: '-', type, size, mode: 0o644, mtime: epoch, encoded };
+}
+
+const epoch = new Date(0);
+
+function truncated(): ToolError {
+  return new ToolError('LAYER_TRUNCATED', 'the layer ends in the middle of a file', {
+    hint: 'the image is damaged; pull it again or tell who published it',
+  });
+}
