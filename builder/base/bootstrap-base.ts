@@ -22,6 +22,8 @@ export interface BootstrapOptions extends CallOptions {
   /** Asks the archive again which versions it has now. */
   readonly pull: boolean;
   readonly onStatus?: (text: string) => void;
+  /** HTTP_PROXY and its kin, for the package tools. */
+  readonly proxies?: Readonly<Record<string, string>>;
 }
 
 /** `bootstrap:debian/bookworm`. */
@@ -46,7 +48,12 @@ export async function openBootstrapBase(
   }
   await using scratch = await (await workshop.scratch()).make('bootstrap');
   options.onStatus?.('asking the package archive for versions');
-  const call = { signal: options.signal, scratch: scratch.path, architecture: options.platform.architecture };
+  const call = {
+    signal: options.signal,
+    scratch: scratch.path,
+    architecture: options.platform.architecture,
+    ...proxyEnvironment(options),
+  };
   const resolved = await resolveBootstrap(source, call);
   const known = parseMade(await records.read('bootstrap-sets-v1', resolved.digest));
   const usable = known !== undefined && (await content.has(known.descriptor, options));
@@ -80,6 +87,7 @@ async function make(
     scratch,
     launcher,
     startedAt: clock.now(),
+    ...proxyEnvironment(options),
     ...(options.onStatus === undefined ? {} : { onOutput: options.onStatus }),
   });
   const written = await writeLayer(workshop, clampTimes(tree.entries, undefined), options);
@@ -99,6 +107,10 @@ async function make(
     ],
   };
   return writeImage(workshop, config, [written.layer.descriptor], {}, options);
+}
+
+function proxyEnvironment({ proxies }: BootstrapOptions): { readonly proxyEnvironment?: Record<string, string> } {
+  return proxies === undefined ? {} : { proxyEnvironment: { ...proxies } };
 }
 
 function parseMade(record: unknown): { readonly descriptor: Descriptor } | undefined {

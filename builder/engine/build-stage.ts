@@ -92,7 +92,7 @@ async function openBase(
     case 'layout':
       return openLayoutBase(workshop, base, options);
     case 'bootstrap':
-      return openBootstrapBase(workshop, base, { ...options, onStatus });
+      return openBootstrapBase(workshop, base, { ...options, onStatus, proxies: context.options.proxies });
     default:
       throw unreachable(base);
   }
