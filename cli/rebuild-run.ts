@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { type CallOptions, platformOf, ToolError } from '../core/index.ts';
+import { platformOf, ToolError } from '../core/index.ts';
 import {
   checkImages,
   everyInterval,
@@ -15,7 +15,7 @@ import { parseEpoch } from './build-run.ts';
 import type { RebuildFlags } from './commands/rebuild.ts';
 import { openWorkshop, proxyVariables } from './compose.ts';
 import type { Context } from './context.ts';
-import { reportError } from './error-report.ts';
+import { reportError, reportErrorAsJson } from './error-report.ts';
 import { exitCodes } from './exit-codes.ts';
 import { withRootFileSystems } from './privilege.ts';
 import { openProgress, type Progress, progressMode } from './progress/progress.ts';
@@ -25,13 +25,8 @@ import { harmlessLine } from './terminal-text.ts';
 /** `kiln rebuild`. */
 export async function runRebuild(context: Context, flags: RebuildFlags, action: string): Promise<number> {
   if (action !== 'check' && action !== 'run' && action !== 'watch') {
-    throw new ToolError(
-      'USAGE_ARGUMENTS',
-      `kiln rebuild ${JSON.stringify(action)}: the action is check, run or watch`,
-      {
-        hint: 'see: kiln rebuild --help',
-      },
-    );
+    const message = `kiln rebuild ${JSON.stringify(action)}: the action is check, run or watch`;
+    throw new ToolError('USAGE_ARGUMENTS', message, { hint: 'see: kiln rebuild --help' });
   }
   if (flags.every !== undefined && action !== 'watch') {
     throw new ToolError('USAGE_FLAG_VALUE', `--every is for kiln rebuild watch, not for ${action}`);
@@ -39,6 +34,9 @@ export async function runRebuild(context: Context, flags: RebuildFlags, action: 
   const intervalMs = parseInterval(flags.every ?? '1h');
   // Mistakes in the files are told before anything is started for them.
   const images = await load(context, flags);
+  // Of all that is checked only a bootstrapped root is made, which takes a root file system.
+  const makesRoots = images.some(({ sources }) => sources.some(({ kind }) => kind === 'bootstrap'));
+  if (action === 'check' && !makesRoots) return check(context, flags, images);
   return withRootFileSystems(context, async () => {
     switch (action) {
       case 'check':
@@ -63,7 +61,7 @@ async function check(context: Context, flags: RebuildFlags, images: readonly Lis
 
 /** kiln.toml is read again for every round, and the store is left to others in between. */
 async function keepWatch(context: Context, flags: RebuildFlags, intervalMs: number): Promise<number> {
-  const { clock, signal, terminal, env } = context;
+  const { clock, signal, terminal } = context;
   await watch(
     everyInterval(intervalMs, clock.now()),
     async () => {
@@ -72,7 +70,7 @@ async function keepWatch(context: Context, flags: RebuildFlags, intervalMs: numb
     {
       clock,
       signal,
-      onRoundFailed: async (error) => terminal.err.write(await reportError(error, { debug: env.KILN_DEBUG === '1' })),
+      onRoundFailed: (error) => report(context, flags, error),
       onWaiting: (untilMs) => terminal.err.write(`kiln: next look at ${new Date(untilMs).toISOString()}\n`),
     },
   );
@@ -100,8 +98,7 @@ async function round(
     });
   } finally {
     progress.close();
-    for (const error of failures)
-      context.terminal.err.write(await reportError(error, { debug: env.KILN_DEBUG === '1' }));
+    for (const error of failures) await report(context, flags, error);
   }
 }
 
@@ -142,9 +139,15 @@ function show(
   }
 }
 
-function load({ env, folder }: Context, flags: RebuildFlags, options: CallOptions = {}) {
+/** What went wrong with one image or one round, while the command goes on. */
+async function report({ env, terminal }: Context, { json }: RebuildFlags, error: unknown): Promise<void> {
+  const debug = env.KILN_DEBUG === '1';
+  terminal.err.write(json ? reportErrorAsJson(error) : await reportError(error, { debug }));
+}
+
+function load({ env, folder, signal }: Context, flags: RebuildFlags): Promise<readonly ListedImage[]> {
   return loadImages(flags.file ?? 'kiln.toml', {
-    ...options,
+    signal,
     platform: platformOf(process.arch),
     workingFolder: folder,
     sourceDateEpoch: parseEpoch(env.SOURCE_DATE_EPOCH),

@@ -27,7 +27,10 @@ function tree(ignore = '', preserveMode = false): ContextTree {
   return new ContextTree(context, parseIgnoreFile(ignore), { preserveMode });
 }
 
-async function select(paths: string[], options: { ignore?: string; exclude?: string[] } = {}): Promise<Record<string, string[]>> {
+async function select(
+  paths: string[],
+  options: { ignore?: string; exclude?: string[] } = {},
+): Promise<Record<string, string[]>> {
   const matches = await selectSources(tree(options.ignore), paths, options.exclude ?? []);
   return Object.fromEntries(matches.map((match) => [match.name, match.entries.map((entry) => entry.path)]));
 }
@@ -77,7 +80,10 @@ describe('selectSources', () => {
     await symlink('/etc/passwd', path.join(context, 'd/out'));
     const [match] = await selectSources(tree(), ['d'], []);
 
-    expect(match?.entries.find((entry) => entry.path === 'out')).toMatchObject({ type: 'symlink', target: '/etc/passwd' });
+    expect(match?.entries.find((entry) => entry.path === 'out')).toMatchObject({
+      type: 'symlink',
+      target: '/etc/passwd',
+    });
   });
 
   it('drops what the ignore file names, and keeps what it takes back', async () => {
@@ -90,15 +96,18 @@ describe('selectSources', () => {
   });
 
   it('leaves out what the step excludes', async () => {
-    await put({ 'src/a.ts': '', 'src/a.test.ts': '', 'src/sub/b.test.ts': '' });
+    await put({ 'src/#a.ts': '', 'src/a.ts': '', 'src/a.test.ts': '', 'src/sub/b.test.ts': '' });
 
-    expect(await select(['src'], { exclude: ['**/*.test.ts'] })).toEqual({ src: ['', 'a.ts', 'sub'] });
+    expect(await select(['src'], { exclude: ['**/*.test.ts', '#a.ts'] })).toEqual({ src: ['', 'a.ts', 'sub'] });
   });
 
   it('guesses what a mistyped path meant', async () => {
     await put({ 'site/index.html': '' });
 
-    await expect(select(['site/indx.html'])).rejects.toMatchObject({ code: 'COPY_SOURCE_NOT_FOUND', hint: 'did you mean "site/index.html"?' });
+    await expect(select(['site/indx.html'])).rejects.toMatchObject({
+      code: 'COPY_SOURCE_NOT_FOUND',
+      hint: 'did you mean "site/index.html"?',
+    });
   });
 
   it('refuses FIFOs without opening them', async () => {
@@ -155,7 +164,9 @@ describe('FileDigests', () => {
     await put({ x: 'x' });
     const first = new FileDigests(new Map(), Date.now() + 60_000);
     const before = await digest(tree(), first);
-    const lying = Object.fromEntries(Object.keys(first.toJson()).map((identity) => [identity, `sha256:${'0'.repeat(64)}`]));
+    const lying = Object.fromEntries(
+      Object.keys(first.toJson()).map((identity) => [identity, `sha256:${'0'.repeat(64)}`]),
+    );
 
     expect(await digest(tree(), FileDigests.from(lying, Date.now() + 60_000))).not.toBe(before);
     expect(await digest(tree(), FileDigests.from({ ...lying, junk: 'x' }, Date.now()))).not.toBe(before);

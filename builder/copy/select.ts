@@ -1,6 +1,6 @@
 import { type CallOptions, nearest, ToolError } from '../../core/index.ts';
 import { type ByteString, byteString, bytesOf, displayPath, type Entry } from '../../runtime/index.ts';
-import { parseIgnoreFile } from '../buildfile/ignore.ts';
+import { ignoreRules } from '../buildfile/ignore.ts';
 import { compilePattern } from '../buildfile/patterns.ts';
 import type { SourceTree } from './source-tree.ts';
 
@@ -40,7 +40,7 @@ async function matchAt(
 ): Promise<Match> {
   const top = await tree.resolve(path);
   const isDirectory = (await tree.typeOf(top)) === 'directory';
-  const excluded = parseIgnoreFile(exclude.join('\n'));
+  const excluded = ignoreRules(exclude);
   const entries: Entry[] = [];
   for await (const entry of tree.walk(top, options)) {
     const relative = entry.path.slice(top === '' || entry.path === top ? top.length : top.length + 1) as ByteString;

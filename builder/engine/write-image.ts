@@ -6,6 +6,7 @@ import {
   type Manifest,
   mediaTypes,
   serializeImageConfig,
+  serializeManifest,
   streamOf,
 } from '../../core/index.ts';
 import type { Workshop } from './workshop.ts';
@@ -25,15 +26,11 @@ export async function writeImage(
     mediaType: mediaTypes.manifest,
     config: configDescriptor,
     layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
-    ...(Object.keys(annotations).length === 0 ? {} : { annotations: sorted(annotations) }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
-  const bytes = new TextEncoder().encode(JSON.stringify(manifest));
+  const bytes = serializeManifest(manifest);
   const descriptor = describe(mediaTypes.manifest, bytes);
   await workshop.content.write(configDescriptor, streamOf(configBytes), options);
   await workshop.content.write(descriptor, streamOf(bytes), options);
   return descriptor;
-}
-
-function sorted(annotations: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(annotations).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
