@@ -4,7 +4,7 @@ import { layerCompression, mediaTypes, parseDescriptor } from './descriptor.ts';
 import { sha256 } from './digest.ts';
 import { ToolError } from './errors.ts';
 import { parseImageConfig, serializeImageConfig } from './image-config.ts';
-import { childrenOf, maxManifestBytes, parseIndex, parseManifest } from './manifest.ts';
+import { childrenOf, maxManifestBytes, parseIndex, parseManifest, serializeManifest } from './manifest.ts';
 
 const config = { mediaType: mediaTypes.config, digest: sha256('config'), size: 6 };
 const layer = { mediaType: mediaTypes.layerGzip, digest: sha256('layer'), size: 5 };
@@ -148,5 +148,23 @@ describe('layerCompression', () => {
     ['constructor', undefined],
   ])('of %s is %s', (mediaType, compression) => {
     expect(layerCompression(mediaType)).toBe(compression);
+  });
+});
+
+describe('serializeManifest', () => {
+  it('gives what was parsed and what was made the same bytes', () => {
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: mediaTypes.manifest,
+      config,
+      layers: [],
+      annotations: { b: '2', a: '1' },
+    } as const;
+    const bytes = serializeManifest(manifest);
+
+    expect(serializeManifest(parseManifest(bytes))).toEqual(bytes);
+    expect(Buffer.from(bytes).toString()).toMatch(
+      /^\{"schemaVersion":2,"mediaType":.*"annotations":\{"a":"1","b":"2"\}\}$/,
+    );
   });
 });

@@ -64,12 +64,32 @@ export function parseIndex(bytes: Uint8Array): Index {
   return { ...common(document), mediaType, manifests: document.manifests.map(parseDescriptor) };
 }
 
+/** The bytes of a manifest or index Kiln writes: fixed key order, sorted annotations; equal content, equal digest. */
+export function serializeManifest(manifest: Manifest | Index): Uint8Array {
+  const { schemaVersion, mediaType, artifactType, subject, annotations } = manifest;
+  const content =
+    'layers' in manifest ? { config: manifest.config, layers: manifest.layers } : { manifests: manifest.manifests };
+  const document = {
+    schemaVersion,
+    mediaType,
+    artifactType,
+    ...content,
+    subject,
+    annotations: annotations === undefined ? undefined : sortedByKey(annotations),
+  };
+  return new TextEncoder().encode(JSON.stringify(document));
+}
+
 /** What a manifest or index points at, children before the thing itself. */
 export function childrenOf(mediaType: string, bytes: Uint8Array): Descriptor[] {
   if (isIndexType(mediaType)) return [...parseIndex(bytes).manifests];
   if (!isManifestType(mediaType)) return [];
   const manifest = parseManifest(bytes);
   return [...manifest.layers, manifest.config];
+}
+
+function sortedByKey(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(annotations).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function parseDocument(bytes: Uint8Array): Record<string, unknown> {

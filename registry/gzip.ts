@@ -25,6 +25,7 @@ import {
   parseManifest,
   type ReadableContent,
   readVerified,
+  serializeManifest,
   streamOf,
   ToolError,
   verifying,
@@ -197,9 +198,8 @@ class GzippedContent implements ReadableContent {
   }
 
   #keepManifest(manifest: Manifest | Index): Descriptor {
-    const { schemaVersion, mediaType, ...rest } = manifest;
-    const bytes = new TextEncoder().encode(JSON.stringify({ schemaVersion, mediaType, ...rest }));
-    const descriptor = describe(mediaType, bytes);
+    const bytes = serializeManifest(manifest);
+    const descriptor = describe(manifest.mediaType, bytes);
     this.#manifests.set(descriptor.digest, bytes);
     return descriptor;
   }
