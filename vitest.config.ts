@@ -3,11 +3,12 @@ import { defineConfig } from 'vitest/config';
 /** What takes real components (registry, overlay, user namespaces) is named *.integration.test.ts. */
 export default defineConfig({
   test: {
+    globalSetup: ['test/leftovers.ts'],
     projects: [
       {
         test: {
           name: 'unit',
-          include: ['{core,registry,runtime,builder,rebuild,cli,test}/**/*.test.ts'],
+          include: ['{core,registry,runtime,builder,rebuild,cli,test,bench}/**/*.test.ts'],
           exclude: ['**/*.integration.test.ts', 'test/e2e/**'],
         },
       },
