@@ -17,6 +17,7 @@ const packageOf = {
   podman: 'podman',
   runc: 'runc',
   crun: 'crun',
+  setcap: 'libcap2-bin',
 };
 const neededFor = {
   quickstart: ['mmdebstrap', 'newuidmap', 'docker-registry'],

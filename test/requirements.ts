@@ -19,6 +19,7 @@ export type Requirement =
   | 'podman'
   | 'root'
   | 'runc'
+  | 'setcap'
   | 'skopeo'
   | 'subids'
   | 'umoci'
@@ -37,6 +38,7 @@ const checks: Readonly<Record<Requirement, () => string | undefined>> = {
   podman: () => program('podman', 'podman'),
   root: () => (isRoot() ? undefined : 'these tests run as root only'),
   runc: () => program('runc', 'runc'),
+  setcap: () => program('setcap', 'libcap2-bin'),
   skopeo: () => program('skopeo', 'skopeo'),
   subids: subordinateIds,
   umoci: () => program('umoci', 'umoci'),
