@@ -14,9 +14,6 @@ const packageOf = {
   skopeo: 'skopeo',
   umoci: 'umoci',
   buildah: 'buildah',
-  podman: 'podman',
-  runc: 'runc',
-  crun: 'crun',
   setcap: 'libcap2-bin',
 };
 const neededFor = {
