@@ -112,6 +112,8 @@ async function readRow(
   }
 }
 
+const firstDayMs = 24 * 60 * 60 * 1000;
+
 /** The image itself has a constant time; when it really was built is kept beside it. */
 async function builtAtMs(records: RecordStore, digest: Digest): Promise<number | undefined> {
   const record = await records.read('builds-v1', digest);
@@ -119,7 +121,8 @@ async function builtAtMs(records: RecordStore, digest: Digest): Promise<number |
   return typeof record.builtAtMs === 'number' ? record.builtAtMs : undefined;
 }
 
+/** Undefined too for the constants near the epoch that reproducible builds write: they say nothing about age. */
 function parseTime(text: string | undefined): number | undefined {
   const time = text === undefined ? Number.NaN : Date.parse(text);
-  return Number.isNaN(time) ? undefined : time;
+  return time > firstDayMs ? time : undefined;
 }
