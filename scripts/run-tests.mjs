@@ -28,14 +28,16 @@ function runElsewhere() {
   const place = mkdtempSync(path.join(tmpdir(), 'kiln-checkout-'));
   try {
     const script = 'mount --bind "$0" "$1" && cd "$1" && shift && exec "$@"';
-    return run(['unshare', '--mount', 'sh', '-c', script, checkout, place, ...vitest], checkout);
+    // npm put the checkout's own programs on PATH, by the place that others cannot read.
+    const PATH = process.env.PATH.replaceAll(checkout, place);
+    return run(['unshare', '--mount', 'sh', '-c', script, checkout, place, ...vitest], checkout, { PATH });
   } finally {
     rmdirSync(place);
   }
 }
 
-function run([program, ...args], cwd) {
-  const { status, error } = spawnSync(program, args, { cwd, stdio: 'inherit' });
+function run([program, ...args], cwd, env = {}) {
+  const { status, error } = spawnSync(program, args, { cwd, env: { ...process.env, ...env }, stdio: 'inherit' });
   if (error !== undefined) throw error;
   return status ?? 1;
 }
