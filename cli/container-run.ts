@@ -9,7 +9,6 @@ import {
   maxAccountFileBytes,
   RootView,
   runSandbox,
-  type SandboxIo,
   type SandboxMount,
   type Snapshot,
   type UserIds,
@@ -71,20 +70,12 @@ export async function runContainer(
         terminal: flags.tty,
         volatile: true,
       },
-      ioFor(context, flags),
+      // Without -i and -t the command's input is empty.
+      { stdio: flags.interactive || flags.tty ? 'inherit' : 'inherit-output' },
       { signal, scratch: scratch.path, forwardSignals: true },
     );
     return exitCode;
   });
-}
-
-/** Without -i and -t the command's input is empty, and what it writes passes through here. */
-function ioFor({ terminal }: Context, flags: RunFlags): SandboxIo {
-  if (flags.interactive || flags.tty) return { stdio: 'inherit' };
-  return {
-    stdio: 'output',
-    onOutput: (stream, bytes) => (stream === 'stdout' ? terminal.out : terminal.err).write(bytes),
-  };
 }
 
 async function imageFor(context: Context, workshop: Workshop, name: string, when = 'missing'): Promise<Image> {

@@ -7,6 +7,7 @@
 #include "report.h"
 #include "seal.h"
 #include "spec.h"
+#include "streams.h"
 #include "supervise.h"
 #include "verbs.h"
 
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,12 +99,12 @@ int run_main(int argc, char **argv) {
   setsid();
   block_signals();
 
+  bool has_terminal = find_operation(&spec, OP_TERMINAL) != NULL;
+  struct streams streams = {.list = {{-1, -1}, {-1, -1}}};
+  if (!has_terminal) streams = streams_replace(&spec);
   int alive[2], terminal[2] = {-1, -1}, pidfd = -1;
   if (pipe2(alive, O_CLOEXEC) < 0) fail("make a pipe", "");
-  if (find_operation(&spec, OP_TERMINAL) != NULL &&
-      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, terminal) < 0) {
-    fail("make a socket", "");
-  }
+  if (has_terminal && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, terminal) < 0) fail("make a socket", "");
   pid_t pid = start_init(&spec, &pidfd);
   if (pid == 0) {
     close(CONTROL_FD);
@@ -112,5 +114,7 @@ int run_main(int argc, char **argv) {
   }
   close(alive[0]);
   if (terminal[1] >= 0) close(terminal[1]);
-  return supervise((struct supervised){.pid = pid, .pidfd = pidfd, .control = CONTROL_FD, .terminal = terminal[0]});
+  streams_release(&streams);
+  return supervise((struct supervised){
+      .pid = pid, .pidfd = pidfd, .control = CONTROL_FD, .terminal = terminal[0], .streams = streams});
 }

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { POLL_SIGNALS, POLL_CONTROL, POLL_RELAY };
+enum { POLL_SIGNALS, POLL_CONTROL, POLL_RELAY, POLL_STREAMS = POLL_RELAY + RELAY_POLLS, POLLS = POLL_STREAMS + STREAM_POLLS };
 
 static void signal_inside(const struct supervised *supervised, int number) {
   syscall(SYS_pidfd_send_signal, supervised->pidfd, number, NULL, 0);
@@ -44,19 +44,22 @@ int supervise(struct supervised supervised) {
   struct relay relay;
   relay_start(&relay, supervised.terminal);
   for (;;) {
-    struct pollfd polls[POLL_RELAY + RELAY_POLLS] = {
+    struct pollfd polls[POLLS] = {
         [POLL_SIGNALS] = {.fd = signals, .events = POLLIN},
         [POLL_CONTROL] = {.fd = supervised.control, .events = POLLIN},
     };
     relay_prepare(&relay, polls + POLL_RELAY);
-    if (poll(polls, POLL_RELAY + RELAY_POLLS, -1) < 0 && errno != EINTR) fail("wait for the sandbox", "");
+    streams_prepare(&supervised.streams, polls + POLL_STREAMS);
+    if (poll(polls, POLLS, -1) < 0 && errno != EINTR) fail("wait for the sandbox", "");
     if (is_unwanted(&polls[POLL_CONTROL])) {
       signal_inside(&supervised, SIGKILL);
       supervised.control = -1;
     }
     relay_handle(&relay, polls + POLL_RELAY);
+    streams_handle(&supervised.streams, polls + POLL_STREAMS);
     if (polls[POLL_SIGNALS].revents != 0 && handle_signal(&supervised, &relay, signals, &status)) break;
   }
   relay_end(&relay);
+  streams_end(&supervised.streams);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

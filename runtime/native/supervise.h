@@ -2,6 +2,8 @@
 #ifndef KILN_SUPERVISE_H
 #define KILN_SUPERVISE_H
 
+#include "streams.h"
+
 #include <signal.h>
 #include <sys/types.h>
 
@@ -10,6 +12,7 @@ struct supervised {
   int pidfd;
   int control;  /* hangs up when the sandbox is no longer wanted */
   int terminal; /* socket that the terminal's other end comes over; -1 when there is none */
+  struct streams streams;
 };
 
 /* Forwards signals and, where there is a terminal, bytes; gives the exit status once everything inside has ended. */

@@ -8,8 +8,11 @@ import { parseReport } from './report.ts';
 
 /** Where the payload's standard streams lead. */
 export interface SandboxIo {
-  /** `inherit`: to this process's own. `output`: standard input is empty, and `onOutput` gets what is written. */
-  readonly stdio: 'inherit' | 'output';
+  /**
+   * `inherit`: to this process's own. `inherit-output`: the same, but standard input is empty. `output`: standard
+   * input is empty, and `onOutput` gets what is written.
+   */
+  readonly stdio: 'inherit' | 'inherit-output' | 'output';
   readonly onOutput?: (stream: 'stdout' | 'stderr', bytes: Buffer) => void;
 }
 
@@ -23,6 +26,12 @@ interface LaunchOptions extends CallOptions {
 }
 
 const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGWINCH'] as const;
+
+const standardStreams = {
+  inherit: ['inherit', 'inherit', 'inherit'],
+  'inherit-output': ['ignore', 'inherit', 'inherit'],
+  output: ['ignore', 'pipe', 'pipe'],
+} as const;
 
 /** How long the launcher may take to restore the terminal, and to see everything inside die. */
 const graceMs = 500;
@@ -38,9 +47,8 @@ export async function launch(
   options: LaunchOptions,
 ): Promise<SandboxExit> {
   options.signal?.throwIfAborted();
-  const standard: StdioOptions =
-    io.stdio === 'inherit' ? ['inherit', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'];
-  const child = spawn(launcher.file, ['run'], { stdio: [...standard, 'pipe', 'pipe'], env: {}, cwd: '/' });
+  const stdio: StdioOptions = [...standardStreams[io.stdio], 'pipe', 'pipe'];
+  const child = spawn(launcher.file, ['run'], { stdio, env: {}, cwd: '/' });
   const [, stdout, stderr, control, status] = child.stdio;
   using _forwarding = forwardSignals(child, options.forwardSignals === true);
   using _aborting = endOnAbort(child, control, options.signal);

@@ -50,6 +50,21 @@ describe.skipIf(missing('overlay', 'busybox', 'cc', 'unprivileged-user')).each(a
         expect(result.stderr).toBe('warning\n');
       });
 
+      it.each([0, 65534])('can open its streams by name as user %i', async (uid) => {
+        const user = { uid, gid: uid, additionalGids: [] };
+        const script = 'echo a > /dev/stdout; echo b > /dev/stderr; echo c >> /proc/self/fd/1';
+        const result = await harness.run(harness.spec(['sh', '-c', script], { user }));
+
+        expect(result).toMatchObject({ exitCode: 0, stdout: 'a\nc\n', stderr: 'b\n' });
+      });
+
+      it('ends with what it wrote last, when it writes a lot and fast', async () => {
+        const result = await harness.run(harness.spec(['sh', '-c', 'head -c 3000000 /dev/zero; echo end']));
+
+        expect(result.stdout).toHaveLength(3_000_004);
+        expect(result.stdout.endsWith('end\n')).toBe(true);
+      });
+
       it.each([
         [['no-such-command'], 'SANDBOX_COMMAND_NOT_FOUND', '"no-such-command" is not there'],
         [['/bin/no-such-command'], 'SANDBOX_COMMAND_NOT_FOUND', '"/bin/no-such-command" is not there'],
