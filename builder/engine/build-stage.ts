@@ -23,24 +23,64 @@ export interface StageTools extends CallOptions {
 /** Builds one stage: its base, then its steps in order. */
 export async function buildStage(context: BuildContext, stage: PlanStage, tools: StageTools): Promise<StageState> {
   let state = await baseState(context, stage, tools);
-  // Stages that a step copies from are waited for outside the limit: a waiting step must not keep a running one out.
-  for (const [position, step] of stage.steps.entries()) {
-    if (step.verb === 'copy' && step.from.kind === 'stage') await context.stageEnd(step.from.stage, tools);
-    const title = `[${stage.name} ${position + 1}/${stage.steps.length}] ${step.title ?? oneLine(stepText(step))}`;
+  const shown = stage.steps.filter((step) => !isSetting(step));
+  for (const step of stage.steps) {
     const before = state;
-    const outcome = await tools.log.tell({ stage: stage.name, title, position: step.position }, (vertex) =>
-      tools.limit(() => located(step, () => applyStep(context, before, step, { vertex, signal: tools.signal }))),
-    );
-    const emptyLayer = outcome.state.layers.length === before.layers.length;
-    state = { ...outcome.state, history: [...before.history, historyOf(step, createdTime(context), emptyLayer)] };
+    const after = isSetting(step)
+      ? setState(before, step)
+      : await shownStep(context, before, step, {
+          ...tools,
+          stage,
+          place: `${shown.indexOf(step) + 1}/${shown.length}`,
+        });
+    const emptyLayer = after.layers.length === before.layers.length;
+    state = { ...after, history: [...before.history, historyOf(step, createdTime(context), emptyLayer)] };
   }
   return { ...state, config: changedDefaults(state, stage.image) };
+}
+
+/** A step that only says how those after it are to be carried out: there is no work in it to show. */
+type Setting = Extract<Step, { verb: 'user' | 'env' | 'shell' }>;
+
+function isSetting(step: Step): step is Setting {
+  return step.verb === 'user' || step.verb === 'env' || step.verb === 'shell';
+}
+
+function setState(state: StageState, step: Setting): StageState {
+  switch (step.verb) {
+    case 'user':
+      return { ...state, config: { ...state.config, User: step.user } };
+    case 'env':
+      return { ...state, config: withEnv(state.config, step.env) };
+    case 'shell':
+      return { ...state, shell: step.shell };
+    default:
+      throw unreachable(step);
+  }
+}
+
+type WorkStep = Exclude<Step, Setting>;
+
+async function shownStep(
+  context: BuildContext,
+  state: StageState,
+  step: WorkStep,
+  tools: StageTools & { readonly stage: PlanStage; readonly place: string },
+): Promise<StageState> {
+  const { log, limit, signal, stage, place } = tools;
+  // A stage that is copied from is waited for outside the limit: a waiting step must not keep a running one out.
+  if (step.verb === 'copy' && step.from.kind === 'stage') await context.stageEnd(step.from.stage, tools);
+  const title = `[${stage.name} ${place}] ${step.title ?? oneLine(stepText(step))}`;
+  const outcome = await log.tell({ stage: stage.name, title, position: step.position }, (vertex) =>
+    limit(() => located(step, () => applyStep(context, state, step, { vertex, signal }))),
+  );
+  return outcome.state;
 }
 
 async function applyStep(
   context: BuildContext,
   state: StageState,
-  step: Step,
+  step: WorkStep,
   scope: StepScope,
 ): Promise<LayerOutcome> {
   scope.signal?.throwIfAborted();
@@ -51,12 +91,6 @@ async function applyStep(
       return copyStep(context, state, step, scope);
     case 'workdir':
       return workdirStep(context, state, step, scope);
-    case 'user':
-      return { cached: true, state: { ...state, config: { ...state.config, User: step.user } } };
-    case 'env':
-      return { cached: true, state: { ...state, config: withEnv(state.config, step.env) } };
-    case 'shell':
-      return { cached: true, state: { ...state, shell: step.shell } };
     default:
       throw unreachable(step);
   }
