@@ -108,11 +108,11 @@ async function readRequest(context: Context, flags: BuildFlags, folder: string):
   return { names, contextFolder, plan, ignore };
 }
 
-/** An explicit SOURCE_DATE_EPOCH, seconds. */
+/** An explicit SOURCE_DATE_EPOCH, seconds; of a year with four digits, as RFC 3339 has it. */
 export function parseEpoch(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const seconds = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(seconds)) return seconds;
+  if (/^\d{1,11}$/.test(text)) return seconds;
   throw new ToolError(
     'USAGE_SOURCE_DATE_EPOCH',
     `SOURCE_DATE_EPOCH is ${JSON.stringify(text)}, not a number of seconds`,

@@ -23,6 +23,15 @@ const byCode: Readonly<Record<string, number>> = {
   REFERENCE_NOT_FOUND: exitCodes.notFound,
   IMAGE_NOT_FOUND: exitCodes.notFound,
   PLATFORM_NOT_FOUND: exitCodes.notFound,
+  // Of layers that are being made: the files are at fault, not content that came from elsewhere.
+  LAYER_FILE_CHANGED: exitCodes.usage,
+  LAYER_FILE_UNREADABLE: exitCodes.usage,
+  LAYER_NAME_RESERVED: exitCodes.usage,
+  LAYER_OVERLAY_UNSUPPORTED: exitCodes.usage,
+  LAYER_XATTR_UNSUPPORTED: exitCodes.usage,
+  // Of layers that are being unpacked: no space, or an id this user does not have.
+  LAYER_APPLY_FAILED: exitCodes.environment,
+  LAYER_ID_UNMAPPED: exitCodes.environment,
 };
 
 /** By the part of the code before its first underscore. */

@@ -8,8 +8,13 @@ import { storeHome, type User } from './paths.ts';
 
 /** This process's user; inside the user namespace that Kiln makes, uid 0. */
 export function currentUser(): User {
-  const { uid, homedir } = os.userInfo();
-  return { uid, home: homedir };
+  try {
+    const { uid, homedir } = os.userInfo();
+    return { uid, home: homedir };
+  } catch {
+    // A container may be run as a number that has no entry in its /etc/passwd.
+    return { uid: process.getuid?.() ?? 0, home: '/' };
+  }
 }
 
 /** Where this context's store is. */

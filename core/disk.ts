@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { errorCode } from './errors.ts';
+
+/** Deeper folders are lifted before they are deleted: PATH_MAX is 4096, and the way to the tree needs some of it. */
+const liftedBeyondBytes = 2048;
 
 /**
  * Replaces a file whole: temp file beside it → fsync → rename, so a crash leaves the old bytes or the new ones.
@@ -22,5 +26,32 @@ export async function writeFileAtomic(file: string, bytes: Uint8Array | string, 
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/**
+ * Deletes a folder of ours with all that is in it; when there is none, that is no error. What a run step left may be
+ * nested deeper than a path can be long.
+ */
+export async function removeTree(folder: string): Promise<void> {
+  for (;;) {
+    try {
+      return await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      if (errorCode(error) !== 'ENAMETOOLONG') throw error;
+      await liftDeepFolders(folder);
+    }
+  }
+}
+
+async function liftDeepFolders(top: string): Promise<void> {
+  const pending = [Buffer.from(top)];
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
+      if (!entry.isDirectory()) continue;
+      const inner = Buffer.concat([folder, Buffer.from('/'), entry.name]);
+      if (inner.length - top.length < liftedBeyondBytes) pending.push(inner);
+      else await rename(inner, path.join(top, randomBytes(9).toString('hex')));
+    }
   }
 }

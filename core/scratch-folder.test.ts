@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -45,5 +45,20 @@ describe('ScratchSpace', () => {
     expect(existsSync(dead)).toBe(false);
     expect(existsSync(living.folder)).toBe(true);
     expect(existsSync(space.folder)).toBe(true);
+  });
+
+  it('removes folders that are nested deeper than a path can be long', async () => {
+    const dead = path.join(root, 'tmp', 'p-000000000000');
+    const deep = Array.from({ length: 18 }, () => 'd'.repeat(200)).join('/');
+    for (let part = 0; part < 3; part++) {
+      await mkdir(path.join(root, 'part', deep), { recursive: true });
+      if (part > 0) renameSync(dead, path.join(root, 'part', deep, 'below'));
+      else await mkdir(path.dirname(dead), { recursive: true });
+      renameSync(path.join(root, 'part'), dead);
+    }
+    await using space = await ScratchSpace.open(path.join(root, 'tmp'), locks);
+    await space.sweep();
+
+    expect(existsSync(dead)).toBe(false);
   });
 });

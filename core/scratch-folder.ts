@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallOptions } from './cancellation.ts';
+import { removeTree } from './disk.ts';
 import { errorCode } from './errors.ts';
 import type { LockFolder } from './locks.ts';
 
@@ -31,7 +32,7 @@ export class ScratchSpace implements AsyncDisposable {
   /** A new, empty folder inside; removed with the space, or earlier when disposed. */
   async make(prefix: string): Promise<AsyncDisposable & { readonly path: string }> {
     const made = await mkdtemp(path.join(this.folder, `${prefix}-`));
-    return { path: made, [Symbol.asyncDispose]: () => remove(made) };
+    return { path: made, [Symbol.asyncDispose]: () => removeTree(made) };
   }
 
   /**
@@ -45,7 +46,7 @@ export class ScratchSpace implements AsyncDisposable {
       await using lock = await this.#locks.tryAcquire(name, 'exclusive');
       if (lock === undefined) continue;
       try {
-        await remove(path.join(parent, name));
+        await removeTree(path.join(parent, name));
         this.#locks.forget(name);
       } catch (error) {
         if (errorCode(error) !== 'EACCES' && errorCode(error) !== 'EPERM') throw error;
@@ -55,14 +56,10 @@ export class ScratchSpace implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      await remove(this.folder);
+      await removeTree(this.folder);
       this.#locks.forget(path.basename(this.folder));
     } finally {
       await this.#lock[Symbol.asyncDispose]();
     }
   }
-}
-
-async function remove(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 }

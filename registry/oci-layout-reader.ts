@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import {
@@ -29,6 +29,7 @@ import {
 } from './oci-index.ts';
 
 const maxIndexBytes = 64 * 1024 * 1024;
+const maxMarkerBytes = 4096;
 const readChunkBytes = 1024 * 1024;
 
 /** Reads an OCI layout that anybody may have written. image-spec, image-layout.md */
@@ -44,7 +45,7 @@ export class OciLayoutReader implements ReadableContent, Resolver {
     const marker = path.join(folder, 'oci-layout');
     let text: string;
     try {
-      text = await readFile(marker, 'utf8');
+      text = await readText(marker, maxMarkerBytes);
     } catch (cause) {
       if (errorCode(cause) !== 'ENOENT' && errorCode(cause) !== 'ENOTDIR') throw cause;
       throw new NotFoundError('LAYOUT_NOT_FOUND', `${folder} is not an OCI layout: it has no file oci-layout`, {
@@ -104,9 +105,7 @@ export class OciLayoutReader implements ReadableContent, Resolver {
 
   async readIndex(): Promise<LayoutIndex> {
     const file = path.join(this.folder, 'index.json');
-    const { size } = await stat(file);
-    if (size > maxIndexBytes) throw new ToolError('LAYOUT_INVALID', `${file} is over ${maxIndexBytes} bytes`);
-    return parseLayoutIndex(await readFile(file, 'utf8'), file);
+    return parseLayoutIndex(await readText(file, maxIndexBytes), file);
   }
 
   /** The media type, size and bytes of a blob that is a manifest or an index; undefined for any other blob. */
@@ -153,6 +152,15 @@ export class OciLayoutReader implements ReadableContent, Resolver {
     await handle.close();
     throw new ToolError('LAYOUT_INVALID', `${file} is not a regular file`);
   }
+}
+
+/** A layout may be hostile: a pipe in a file's place would be waited for, a device would never end. */
+async function readText(file: string, maxBytes: number): Promise<string> {
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const found = await handle.stat();
+  if (!found.isFile()) throw new ToolError('LAYOUT_INVALID', `${file} is not a regular file`);
+  if (found.size > maxBytes) throw new ToolError('LAYOUT_INVALID', `${file} is over ${maxBytes} bytes`);
+  return handle.readFile('utf8');
 }
 
 function checkVersion(text: string, marker: string): void {

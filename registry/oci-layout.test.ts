@@ -1,9 +1,18 @@
-import { mkdtempDisposable, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdtempDisposable, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { type Descriptor, digestHex, LockFolder, mediaTypes, sleep, streamOf } from '../core/index.ts';
+import {
+  type Descriptor,
+  describe as describeBytes,
+  digestHex,
+  LockFolder,
+  mediaTypes,
+  sleep,
+  streamOf,
+} from '../core/index.ts';
 import { blobOf, contentSuite, inChunks, json, sampleImage } from './content-suite.ts';
 import { copyImage } from './copy-image.ts';
 import { OciLayout } from './oci-layout.ts';
@@ -198,6 +207,33 @@ describe('OciLayout.openReadOnly', () => {
     if (marker !== undefined) await writeFile(path.join(temporary.path, 'oci-layout'), marker);
 
     await expect(OciLayout.openReadOnly(temporary.path)).rejects.toMatchObject({ code });
+  });
+
+  it.each(['oci-layout', 'index.json'])('does not wait for a pipe in the place of %s', async (name) => {
+    await using opened = await openLayout();
+    await rm(path.join(opened.folder, name));
+    execFileSync('mkfifo', [path.join(opened.folder, name)]);
+
+    const reading = OciLayout.openReadOnly(opened.folder).then((layout) => layout.list());
+
+    await expect(reading).rejects.toMatchObject({ code: 'LAYOUT_INVALID' });
+  });
+
+  it('looks once at what indexes name over and over', async () => {
+    await using opened = await openLayout();
+    const signal = AbortSignal.timeout(4000);
+    let top = blobOf('{}').descriptor;
+    await opened.layout.write(top, streamOf(Buffer.from('{}')));
+    for (let depth = 0; depth < 4; depth++) {
+      const manifests = Array.from({ length: 40 }, () => top);
+      const bytes = json({ schemaVersion: 2, mediaType: mediaTypes.index, manifests });
+      top = describeBytes(mediaTypes.index, bytes);
+      await opened.layout.write(top, streamOf(bytes));
+    }
+
+    await opened.layout.tag(top, 'localhost:5000/many:1', { signal });
+
+    expect(await opened.layout.has(top, { signal })).toBe(true);
   });
 
   it('does not follow a blob that is a symbolic link', async () => {

@@ -78,11 +78,16 @@ export class OciLayout implements Target {
    * True when the blob is here, and for a manifest or index when all it points at is here as well. What is here is
    * marked as wanted, so that it does not count as old when garbage is collected.
    */
-  async has(descriptor: Descriptor, options: CallOptions = {}): Promise<boolean> {
+  has(descriptor: Descriptor, options: CallOptions = {}): Promise<boolean> {
+    return this.#hasWhole(descriptor, options, new Set());
+  }
+
+  async #hasWhole(descriptor: Descriptor, options: CallOptions, seen: Set<string>): Promise<boolean> {
+    if (isSeenAgain(descriptor, seen)) return true;
     if (!(await this.#reader.has(descriptor, options)) || !(await this.#renew(descriptor.digest))) return false;
     if (!isManifestLike(descriptor)) return true;
     for (const child of await this.#children(descriptor, options)) {
-      if (!isForeignLayer(child) && !(await this.has(child, options))) return false;
+      if (!isForeignLayer(child) && !(await this.#hasWhole(child, options, seen))) return false;
     }
     return true;
   }
@@ -129,7 +134,7 @@ export class OciLayout implements Target {
   async tag(descriptor: Descriptor, reference: string, options: CallOptions = {}): Promise<void> {
     if (reference === '') throw new ToolError('REFERENCE_INVALID', 'an image needs a name to be tagged');
     await this.#changeIndex(options, async (index) => {
-      await this.#checkComplete(descriptor, options);
+      await this.#checkComplete(descriptor, options, new Set());
       await syncFolder(path.dirname(this.blobFile(descriptor.digest)));
       return withName(index, reference, descriptor);
     });
@@ -159,7 +164,8 @@ export class OciLayout implements Target {
       await writeFileAtomic(path.join(this.#reader.folder, 'index.json'), serializeLayoutIndex(after));
   }
 
-  async #checkComplete(descriptor: Descriptor, options: CallOptions): Promise<void> {
+  async #checkComplete(descriptor: Descriptor, options: CallOptions, seen: Set<string>): Promise<void> {
+    if (isSeenAgain(descriptor, seen)) return;
     if (!(await this.#reader.has(descriptor, options))) {
       throw new NotFoundError('BLOB_NOT_FOUND', `${descriptor.digest} is not in ${this.#reader.folder}`);
     }
@@ -167,7 +173,7 @@ export class OciLayout implements Target {
     const mayBeSparse = isIndexType(descriptor.mediaType);
     for (const child of await this.#children(descriptor, options)) {
       if (isForeignLayer(child) || (mayBeSparse && !(await this.#reader.has(child, options)))) continue;
-      await this.#checkComplete(child, options);
+      await this.#checkComplete(child, options, seen);
     }
   }
 
@@ -199,6 +205,12 @@ export class OciLayout implements Target {
     if (digestAlgorithm(digest) !== 'sha256') await mkdir(path.dirname(this.blobFile(digest)), { recursive: true });
     await incoming.commit(this.blobFile(digest));
   }
+}
+
+/** Indexes that name each other many times over would otherwise take exponential time. */
+function isSeenAgain({ digest, size, mediaType }: Descriptor, seen: Set<string>): boolean {
+  const count = seen.size;
+  return seen.add(`${digest} ${size} ${mediaType}`).size === count;
 }
 
 async function exists(file: string): Promise<boolean> {

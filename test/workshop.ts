@@ -10,7 +10,7 @@ import {
   planBuildfile,
   Workshop,
 } from '../builder/index.ts';
-import { type Image, openImage, parseReference, platformOf } from '../core/index.ts';
+import { type Clock, type Image, openImage, parseReference, platformOf } from '../core/index.ts';
 import { addBase } from '../fixtures/bases/base-layout.ts';
 import { busyboxBase } from '../fixtures/bases/busybox-base.ts';
 import { openCredentials } from '../registry/index.ts';
@@ -37,7 +37,7 @@ export interface TestBuild extends BuildResult {
   readonly cached: readonly string[];
 }
 
-export async function openTestWorkshop(): Promise<TestWorkshop> {
+export async function openTestWorkshop(options: { readonly clock?: Clock } = {}): Promise<TestWorkshop> {
   const folder = await mkdtemp(path.join(tmpdir(), 'kiln-workshop-'));
   const [home, context] = [path.join(folder, 'home'), path.join(folder, 'context')];
   await mkdir(context);
@@ -45,7 +45,7 @@ export async function openTestWorkshop(): Promise<TestWorkshop> {
     home,
     launcher: await openLauncher(),
     credentials: await openCredentials({ files: [] }),
-    clock: { now: () => Date.now() },
+    clock: options.clock ?? { now: () => Date.now() },
     platform,
     userXattrs: process.getuid?.() === 0 ? !(await isInitialNamespace()) : true,
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),

@@ -2,7 +2,6 @@ import {
   type CallOptions,
   formatReference,
   type Image,
-  openImage,
   type Platform,
   type Reference,
   withDefaultTag,
@@ -10,7 +9,7 @@ import {
 import type { BaseRecord } from '../engine/stage-state.ts';
 import type { Workshop } from '../engine/workshop.ts';
 import { registryDigestOf } from './origins.ts';
-import { findLocal, pullImage } from './pull-image.ts';
+import { findLocalImage, pullImage } from './pull-image.ts';
 
 export interface OpenBase {
   readonly image: Image;
@@ -27,14 +26,11 @@ export async function openImageBase(
   options: CallOptions & { readonly platform: Platform; readonly pull: boolean },
 ): Promise<OpenBase> {
   const name = formatReference(withDefaultTag(reference));
-  const local = options.pull ? undefined : await findLocal(workshop, name, options);
-  if (local === undefined) {
+  const image = options.pull ? undefined : await findLocalImage(workshop, name, options);
+  if (image === undefined) {
     const pulled = await pullImage(workshop, reference, options);
     return { image: pulled.image, record: { name, digest: pulled.registryDigest } };
   }
-  const image = await openImage(workshop.content, local, options);
-  return {
-    image,
-    record: { name, digest: (await registryDigestOf(workshop.records, name, local.digest)) ?? local.digest },
-  };
+  const { digest } = image.descriptor;
+  return { image, record: { name, digest: (await registryDigestOf(workshop.records, name, digest)) ?? digest } };
 }

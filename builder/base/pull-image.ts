@@ -42,9 +42,9 @@ export async function pullImage(workshop: Workshop, reference: Reference, option
   const remote = workshop.repository(wanted);
   const top = await remote.resolve(wanted.digest ?? wanted.tag ?? 'latest', options);
 
-  const local = await findLocal(workshop, name, options);
-  if (local !== undefined && (await registryDigestOf(records, name, local.digest)) === top.digest) {
-    return { name, registryDigest: top.digest, image: await openImage(content, local, options), moved: false };
+  const local = await findLocalImage(workshop, name, options);
+  if (local !== undefined && (await registryDigestOf(records, name, local.descriptor.digest)) === top.digest) {
+    return { name, registryDigest: top.digest, image: local, moved: false };
   }
   const child = isIndexType(top.mediaType)
     ? selectPlatform(
@@ -58,6 +58,22 @@ export async function pullImage(workshop: Workshop, reference: Reference, option
   await rememberOrigin(records, { name, localDigest: root.digest, registryDigest: top.digest });
   await content.tag(root, name, options);
   return { name, registryDigest: top.digest, image, moved: true };
+}
+
+/** The image under a full name, or undefined: also when it is one for another platform, pulled on purpose. */
+export async function findLocalImage(
+  workshop: Workshop,
+  name: string,
+  options: CallOptions & { readonly platform: Platform },
+): Promise<Image | undefined> {
+  const local = await findLocal(workshop, name, options);
+  if (local === undefined) return undefined;
+  const image = await openImage(workshop.content, local, options);
+  const { os, architecture, variant } = image.config;
+  const { platform } = options;
+  // Many configs leave the variant out.
+  const isSameVariant = variant === undefined || platform.variant === undefined || variant === platform.variant;
+  return os === platform.os && architecture === platform.architecture && isSameVariant ? image : undefined;
 }
 
 /** The descriptor under a full name, or undefined. */

@@ -1,5 +1,6 @@
 import {
   type CallOptions,
+  type ChainId,
   chainIdsOf,
   type Digest,
   formatReference,
@@ -65,7 +66,7 @@ async function keptDigests(workshop: Workshop): Promise<Set<Digest>> {
 
 /** Unpacked layers are a cache of blobs: those under a name stay, the others are unpacked again when needed. */
 async function removeSnapshots(workshop: Workshop, options: CallOptions): Promise<void> {
-  const used = new Set<Digest>();
+  const used = new Set<ChainId>();
   for (const { descriptor } of await workshop.content.list()) {
     const image = await openImage(workshop.content, descriptor, {
       ...options,
@@ -74,6 +75,5 @@ async function removeSnapshots(workshop: Workshop, options: CallOptions): Promis
     for (const chainId of chainIdsOf(image?.config.diffIds ?? [])) used.add(chainId);
   }
   const snapshots = await workshop.snapshots();
-  const unused = (await snapshots.list()).flatMap(({ chainId }) => (used.has(chainId) ? [] : [chainId]));
-  await snapshots.remove(unused);
+  await snapshots.removeAllBut(used);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { type Digest, isDigest, parseDigest, ToolError } from '../../core/index.ts';
 
 /** A file younger than this when it was read may change again without its times showing it. */
@@ -12,6 +12,8 @@ const racyMs = 2000;
 export class FileDigests {
   readonly #known: Map<string, Digest>;
   readonly #fresh = new Map<string, Digest>();
+  /** By path. */
+  readonly #asked = new Map<string, string>();
   readonly #buffer = Buffer.allocUnsafe(1 << 20);
   readonly #nowMs: number;
 
@@ -32,12 +34,22 @@ export class FileDigests {
   /** @throws ToolError COPY_FILE_CHANGED */
   digestOf(file: Buffer): Digest {
     const stats = lstatSync(file, { bigint: true });
-    const identity = `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
+    const identity = identityOf(stats);
+    this.#asked.set(file.toString('latin1'), identity);
     const known = this.#fresh.get(identity) ?? this.#known.get(identity);
     const digest = known ?? this.#read(file, stats.ino);
     const youngest = Math.max(Number(stats.mtimeMs), Number(stats.ctimeMs));
     if (known !== undefined || youngest < this.#nowMs - racyMs) this.#fresh.set(identity, digest);
     return digest;
+  }
+
+  /**
+   * For after a file was read once more: it is still what its digest was asked of.
+   * @throws ToolError COPY_FILE_CHANGED
+   */
+  requireUnchanged(file: Buffer): void {
+    const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined || identityOf(stats) !== this.#asked.get(file.toString('latin1'))) throw changed(file);
   }
 
   /** True when there is something to keep that was not known before. */
@@ -56,11 +68,7 @@ export class FileDigests {
     // O_NONBLOCK: a FIFO put in the file's place must not hang the build.
     const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      if (fstatSync(fd, { bigint: true }).ino !== inode) {
-        throw new ToolError('COPY_FILE_CHANGED', `${file.toString()} changed while it was read`, {
-          hint: 'build again',
-        });
-      }
+      if (fstatSync(fd, { bigint: true }).ino !== inode) throw changed(file);
       const hash = createHash('sha256');
       for (let read = readSync(fd, this.#buffer); read > 0; read = readSync(fd, this.#buffer)) {
         hash.update(this.#buffer.subarray(0, read));
@@ -70,4 +78,14 @@ export class FileDigests {
       closeSync(fd);
     }
   }
+}
+
+function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+}
+
+function changed(file: Buffer): ToolError {
+  return new ToolError('COPY_FILE_CHANGED', `${file.toString()} changed while it was read`, {
+    hint: 'build again when nothing writes to it',
+  });
 }

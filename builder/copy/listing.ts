@@ -30,6 +30,15 @@ export async function listingOf(
   return { lines, digest: parseDigest(`sha256:${hash.digest('hex')}`) };
 }
 
+/** @throws ToolError COPY_FILE_CHANGED when a file is no longer the one that was listed */
+export function requireUnchanged(matches: readonly Match[], digests: FileDigests): void {
+  for (const { entries } of matches) {
+    for (const entry of entries) {
+      if (entry.type === 'file' && entry.content.kind === 'disk') digests.requireUnchanged(entry.content.file);
+    }
+  }
+}
+
 function lineOf(entry: Entry, digests: FileDigests): string {
   const path = JSON.stringify(entry.path);
   switch (entry.type) {

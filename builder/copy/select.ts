@@ -42,13 +42,35 @@ async function matchAt(
   const isDirectory = (await tree.typeOf(top)) === 'directory';
   const excluded = ignoreRules(exclude);
   const entries: Entry[] = [];
-  for await (const entry of tree.walk(top, options)) {
+  const leftOut = new LeftOutFiles();
+  for await (const found of tree.walk(top, options)) {
+    const entry = leftOut.stoodInFor(found);
     const relative = entry.path.slice(top === '' || entry.path === top ? top.length : top.length + 1) as ByteString;
     const checked = relative === '' && !isDirectory ? lastOf(path) : relative;
-    if (checked !== '' && excluded.isIgnored(bytesOf(checked).toString('utf8'))) continue;
-    entries.push(relativeTo(top, entry, relative));
+    if (checked !== '' && excluded.isIgnored(bytesOf(checked).toString('utf8'))) leftOut.add(entry);
+    else entries.push(relativeTo(top, entry, relative));
   }
   return { name: lastOf(path), isDirectory, entries };
+}
+
+/** A file that is left out may be there under other names: the first of those that is not is then the file. */
+class LeftOutFiles {
+  /** By the path that hard links name. */
+  readonly #files = new Map<ByteString, Entry>();
+
+  add(entry: Entry): void {
+    this.#files.set(entry.path, entry);
+  }
+
+  stoodInFor(entry: Entry): Entry {
+    const file = entry.type === 'hardlink' ? this.#files.get(entry.target) : undefined;
+    if (entry.type !== 'hardlink' || file === undefined) return entry;
+    // The stand-in may have been left out too.
+    if (file.path !== entry.target) return this.stoodInFor({ ...entry, target: file.path });
+    const standIn = { ...file, path: entry.path };
+    this.#files.set(entry.target, standIn);
+    return standIn;
+  }
 }
 
 function relativeTo(top: ByteString, entry: Entry, path: ByteString): Entry {

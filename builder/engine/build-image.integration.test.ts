@@ -1,4 +1,5 @@
-import { symlink } from 'node:fs/promises';
+import { renameSync, writeFileSync } from 'node:fs';
+import { readdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DiffId, parseDiffId } from '../../core/index.ts';
@@ -49,6 +50,15 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('buildImage', () => {
       old: 'file 644 0:0 @86400',
       srv: 'directory 700 0:0 @1',
     });
+  });
+
+  it('leaves nothing on the disk of what a failed step wrote', async () => {
+    await expect(bench.build('from = "busybox"\nsteps = [{ run = "echo x > /big; exit 1" }]')).rejects.toThrow();
+
+    await bench.workshop[Symbol.asyncDispose]();
+
+    expect(await readdir(path.join(bench.home, 'snapshots', 'trash'))).toEqual([]);
+    expect(await readdir(path.join(bench.home, 'tmp'))).toEqual([]);
   });
 
   it('gives the same digest again, from the cache and without it', async () => {
@@ -264,6 +274,44 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('buildImage', () => {
 
     expect(second.ran.some((title) => title.includes('RUN'))).toBe(true);
     expect(second.descriptor.digest).toBe(first.descriptor.digest);
+  });
+
+  it('copies the other names of a file whose first ones are excluded', async () => {
+    const build = await bench.build(
+      `
+      [stages.source]
+      from = "busybox"
+      steps = [{ run = "mkdir /d; cd /d; echo x > a; ln a b; ln a c; ln a d" }]
+      [stages.main]
+      from = "scratch"
+      steps = [{ copy = "d", from = "source", to = "/", exclude = ["a", "b"] }]
+    `,
+      { target: 'main' },
+    );
+
+    expect(await topLayer(build)).toEqual({ c: 'file 644 0:0 @1 x\n', d: 'hardlink 644 0:0 @1 -> c' });
+  });
+
+  it('fails, and remembers nothing, when a file changes between being looked at and being copied', async () => {
+    let file = '';
+    let count = 0;
+    // The clock is asked between the two.
+    const clock = {
+      now() {
+        if (file !== '') {
+          writeFileSync(`${file}.new`, String(count++ % 10));
+          renameSync(`${file}.new`, file);
+        }
+        return Date.now();
+      },
+    };
+    await using changing = await openTestWorkshop({ clock });
+    file = path.join(changing.context, 'f');
+
+    const build = changing.build('from = "scratch"\nsteps = [{ copy = "f", to = "/" }]');
+
+    await expect(build).rejects.toMatchObject({ code: 'COPY_FILE_CHANGED' });
+    expect(await Array.fromAsync(changing.workshop.cache.diffIds())).toEqual([]);
   });
 
   it('does not follow a context’s link to this machine', async () => {

@@ -2,7 +2,7 @@ import { parseReference, ToolError } from '../../core/index.ts';
 import { RootView } from '../../runtime/index.ts';
 import { openImageBase } from '../base/image-base.ts';
 import { ContextTree } from '../copy/context-tree.ts';
-import { listingOf } from '../copy/listing.ts';
+import { listingOf, requireUnchanged } from '../copy/listing.ts';
 import { placeMatches } from '../copy/place.ts';
 import { RootTree } from '../copy/root-tree.ts';
 import { type Match, selectSources } from '../copy/select.ts';
@@ -57,7 +57,10 @@ async function write(
     ...(step.mode === undefined ? {} : { mode: step.mode }),
   };
   const entries = await placeMatches(view, matches, placement, scope);
-  return writeLayer(workshop, clampTimes(entries, plan.sourceDateEpoch), scope);
+  const written = await writeLayer(workshop, clampTimes(entries, plan.sourceDateEpoch), scope);
+  // Else the layer could hold other bytes than the key says, and be given to every later build with that key.
+  if (step.from.kind === 'context') requireUnchanged(matches, context.digests);
+  return written;
 }
 
 /** Docker gives `--chown 5` the group 5 as well, unlike `user = "5"`. */

@@ -132,9 +132,19 @@ export class Workshop implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
+      await this.#emptyTrash();
       await (await this.#scratch)?.[Symbol.asyncDispose]();
     } finally {
       await this.#inUse[Symbol.asyncDispose]();
+    }
+  }
+
+  /** At the end, when the result is known: what a step or container wrote and nobody keeps must not fill the disk. */
+  async #emptyTrash(): Promise<void> {
+    try {
+      await (await this.#snapshots)?.emptyTrash();
+    } catch (error) {
+      this.options.onWarning(`what is not needed any more could not be deleted: ${String(error)}`);
     }
   }
 }

@@ -19,6 +19,14 @@ it('names the operation, its subject and the reason', () => {
   });
 });
 
+it('leaves out the line end that the kernel puts behind its reason', () => {
+  const error = parseReport(report('setup', 'mount the overlay', '/store', 'overlay: too many lower directories \n'));
+
+  expect(error?.message).toBe(
+    'the sandbox could not be set up: mount the overlay /store: overlay: too many lower directories',
+  );
+});
+
 it.each([
   ['not-found', 'SANDBOX_COMMAND_NOT_FOUND'],
   ['not-executable', 'SANDBOX_COMMAND_NOT_EXECUTABLE'],

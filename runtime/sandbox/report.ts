@@ -6,7 +6,9 @@ import { ToolError } from '../../core/index.ts';
  */
 export function parseReport(bytes: Uint8Array): ToolError | undefined {
   if (bytes.byteLength === 0) return undefined;
-  const [kind, operation = '', subject = '', reason = 'no reason given'] = Buffer.from(bytes).toString().split('\0');
+  const [kind, operation = '', subject = '', said = 'no reason given'] = Buffer.from(bytes).toString().split('\0');
+  // What the kernel says of a mount ends with a line end.
+  const reason = said.trim();
   if (kind === 'not-found') {
     return new ToolError(
       'SANDBOX_COMMAND_NOT_FOUND',

@@ -1,5 +1,5 @@
-import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
-import { type CallOptions, ToolError } from '../../core/index.ts';
+import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs';
+import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
 import type { Launcher } from '../launcher.ts';
 import { type ByteString, byteStringOf, bytesOf, displayPath, type Entry } from '../layer/entry.ts';
 import { type ScannedType, typeOfMode } from '../layer/scanned-entry.ts';
@@ -31,6 +31,8 @@ interface Found extends RootFile {
 }
 
 const maxLinks = 40;
+/** NAME_MAX */
+const maxNameBytes = 255;
 
 /**
  * The merged root file system of a snapshot; paths are relative to its root, one character per byte, so that text
@@ -233,9 +235,20 @@ function tooManyLinks(path: string): ToolError {
 }
 
 function statOf(file: Buffer) {
-  const stat = lstatSync(file, { throwIfNoEntry: false });
+  const stat = findStat(file);
   if (stat === undefined) return undefined;
   const { mode, uid, gid, size } = stat;
   const type = typeOfMode(mode);
   return { type, mode: mode & 0o7777, uid, gid, size, isWhiteout: type === 'character' && stat.rdev === 0 };
+}
+
+/** At a name that is too long for a file system, as a link of an image may have it, nothing is. */
+function findStat(file: Buffer): Stats | undefined {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    const isNameTooLong = file.length - file.lastIndexOf('/') - 1 > maxNameBytes;
+    if (errorCode(error) === 'ENAMETOOLONG' && isNameTooLong) return undefined;
+    throw error;
+  }
 }

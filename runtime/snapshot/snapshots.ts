@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import {
@@ -7,12 +7,12 @@ import {
   type ChainId,
   canonicalJson,
   chainIdOf,
-  chainIdsOf,
   type DiffId,
   digestHex,
   errorCode,
   IntegrityError,
   type LockFolder,
+  removeTree,
   type ScratchSpace,
   writeFileAtomic,
 } from '../../core/index.ts';
@@ -203,20 +203,28 @@ export class Snapshots {
     return found;
   }
 
-  /** Moves layers to the trash; those not there are no error. The caller knows that nobody uses them. */
-  async remove(chainIds: Iterable<ChainId>, options: CallOptions = {}): Promise<void> {
-    for (const chainId of chainIds) {
-      await using _lock = await this.#lock(chainId, options);
-      await this.#discard(this.#folder(chainId));
-      this.#options.locks.forget(lockName(chainId));
+  /**
+   * Moves all layers but these to the trash, and those of them that are not trusted any more too. The caller knows that
+   * nobody uses them.
+   */
+  async removeAllBut(kept: ReadonlySet<ChainId>, options: CallOptions = {}): Promise<void> {
+    for (const name of await this.#names()) {
+      const folder = path.join(this.#layers, name);
+      const record = await readLayerRecord(path.join(folder, 'layer.json'));
+      if (record !== undefined && this.#isTrusted(record) && kept.has(record.chainId)) continue;
+      await using _lock = await this.#options.locks.acquire(lockName(name), 'exclusive', options);
+      await this.#discard(folder);
+      this.#options.locks.forget(lockName(name));
     }
   }
 
-  /** Deletes what was moved to the trash: slow, so never while somebody waits. */
+  /** Deletes what was moved to the trash, unless another process is at it: slow, so never while somebody waits. */
   async emptyTrash(options: CallOptions = {}): Promise<void> {
+    await using lock = await this.#options.locks.tryAcquire('trash', 'exclusive');
+    if (lock === undefined) return;
     for (const name of await readdir(this.#trash)) {
       options.signal?.throwIfAborted();
-      await rm(path.join(this.#trash, name), { recursive: true, force: true, maxRetries: 3 });
+      await removeTree(path.join(this.#trash, name));
     }
   }
 
@@ -308,17 +316,13 @@ export class Snapshots {
   }
 
   #lock(chainId: ChainId, options: CallOptions): Promise<AsyncDisposable> {
-    return this.#options.locks.acquire(lockName(chainId), 'exclusive', options);
+    return this.#options.locks.acquire(lockName(digestHex(chainId)), 'exclusive', options);
   }
 }
 
-/** The ChainIds of a stack of layers, for `remove`. */
-export function chainIdsOfLayers(layers: readonly Pick<LayerSource, 'diffId'>[]): ChainId[] {
-  return chainIdsOf(layers.map((layer) => layer.diffId));
-}
-
-function lockName(chainId: ChainId): string {
-  return `snapshot-${digestHex(chainId)}`;
+/** `folderName` is the hexadecimal digits of a ChainId. */
+function lockName(folderName: string): string {
+  return `snapshot-${folderName}`;
 }
 
 function diffIdMismatch(expected: DiffId, found: DiffId): IntegrityError {
