@@ -20,6 +20,8 @@ export interface Placement {
   readonly mode?: number;
 }
 
+/** NAME_MAX of Linux. */
+const maxNameBytes = 255;
 const madeTime: FileTime = { seconds: 1, nanoseconds: 0 };
 
 /**
@@ -37,6 +39,9 @@ export async function placeMatches(
   const layer = new PlacedLayer(view, placement);
   const { to } = placement;
   const written = components(to.startsWith('/') ? to : `${placement.workdir}/${to}`);
+  if (written.some((name) => name.length > maxNameBytes)) {
+    throw new ToolError('COPY_DESTINATION_INVALID', `the destination has a name of over ${maxNameBytes} bytes`);
+  }
   const saysDirectory = /(?:^|\/)\.{0,2}$/.test(to);
   const several = matches.length > 1 || matches.some((match) => match.isDirectory);
   const asDirectory = saysDirectory || several || (await layer.isDirectory(written));

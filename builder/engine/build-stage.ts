@@ -1,4 +1,11 @@
-import { type CallOptions, parseReference, ToolError, unreachable } from '../../core/index.ts';
+import {
+  type CallOptions,
+  formatPlatform,
+  parseReference,
+  samePlatform,
+  ToolError,
+  unreachable,
+} from '../../core/index.ts';
 import { bootstrapName, openBootstrapBase } from '../base/bootstrap-base.ts';
 import { type OpenBase, openImageBase } from '../base/image-base.ts';
 import { openLayoutBase } from '../base/layout-base.ts';
@@ -109,6 +116,10 @@ async function baseState(context: BuildContext, stage: PlanStage, tools: StageTo
     }),
   );
   const { layers, config } = image;
+  if (!samePlatform(config, context.platform)) {
+    const text = `${baseName(base)} is for ${formatPlatform(config)}; this build is for ${formatPlatform(context.platform)}`;
+    context.options.onEvent({ type: 'warning', text, position: stage.position });
+  }
   return { ...scratchState, layers, config: config.config, history: config.history, base: record, sources: [record] };
 }
 

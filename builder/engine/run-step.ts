@@ -86,7 +86,7 @@ async function execute(
   scope: StepScope,
 ): Promise<WrittenLayer | undefined> {
   const { workshop, plan } = context;
-  const { launcher, clock } = workshop.options;
+  const { launcher, clock, userXattrs } = workshop.options;
   const parent = await workshop.snapshotOf(state.layers, scope);
   const user = await userIn(context, parent, invocation.user);
   const snapshots = await workshop.snapshots();
@@ -127,7 +127,11 @@ async function execute(
   }
 
   const clamp = madeTimes(startedMs, plan.sourceDateEpoch);
-  const changes = changesOf(launcher, active.upper, { signal: scope.signal, clamp });
+  const changes = changesOf(launcher, active.upper, {
+    signal: scope.signal,
+    clamp,
+    marks: userXattrs ? 'user' : 'trusted',
+  });
   const written = await writeLayer(workshop, changes, scope);
   if (written !== undefined) await active.commit(written.layer.diffId, written.opaques);
   return written;

@@ -11,6 +11,11 @@ export interface ChangesOptions extends CallOptions {
    * its blob; sockets, which no layer can hold, are removed from disk with it.
    */
   readonly clamp?: { readonly from: FileTime; readonly to: FileTime };
+  /**
+   * Whose marks are overlayfs' own: `trusted.overlay.*` for root, `user.overlay.*` inside a user namespace; both when
+   * not given. A build step of root's can set the other kind, which then means nothing.
+   */
+  readonly marks?: 'trusted' | 'user';
 }
 
 /**
@@ -33,7 +38,7 @@ export async function* changesOf(
       yield { type: 'whiteout', path: record.path };
       continue;
     }
-    const isOpaque = readMarks(record) === 'opaque';
+    const isOpaque = readMarks(record, options.marks) === 'opaque';
     yield links.entry(record, scannedEntry(record, type, directory));
     if (isOpaque && type === 'directory') yield { type: 'opaque', path: record.path };
   }
@@ -56,10 +61,10 @@ export async function* treeOf(
   }
 }
 
-function readMarks(record: ScanRecord): 'opaque' | undefined {
+function readMarks(record: ScanRecord, own: ChangesOptions['marks']): 'opaque' | undefined {
   let result: 'opaque' | undefined;
   for (const [name, value] of record.xattrs) {
-    const mark = overlayMark(name);
+    const mark = own === undefined || name.startsWith(`${own}.`) ? overlayMark(name) : undefined;
     const isUnknownOpaque = mark === 'opaque' && value.toString('latin1') !== 'y';
     if (mark === 'redirect' || mark === 'metacopy' || mark === 'whiteout' || isUnknownOpaque) {
       throw new ToolError(

@@ -37,10 +37,23 @@ static void close_descriptors(void) {
   if (syscall(SYS_close_range, STATUS_FD + 1, ~0U, 0) < 0) fail("close descriptors", "");
 }
 
+/* As Docker does for an image that names a working directory and has none. What stands in the way, chdir tells. */
+static void make_folders(const char *folder) {
+  char path[PATH_MAX];
+  if (snprintf(path, sizeof path, "%s", folder) >= (int)sizeof path) return;
+  for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    mkdir(path, 0755);
+    *slash = '/';
+  }
+  mkdir(path, 0755);
+}
+
 static void enter_working_folder(const struct spec *spec) {
   const struct operation *operation = find_operation(spec, OP_CWD);
   const char *folder = operation == NULL ? "/" : operation->field[0];
   char where[PATH_MAX];
+  if (chdir(folder) < 0 && errno == ENOENT) make_folders(folder);
   if (chdir(folder) < 0) fail("enter the working directory", folder);
   /* The system call tells of a folder outside the root by a prefix, which is no absolute path. */
   if (syscall(SYS_getcwd, where, sizeof where) < 0) fail("enter the working directory", folder);

@@ -60,7 +60,13 @@ void streams_prepare(const struct streams *streams, struct pollfd *polls) {
 /* False at the end, and when nobody reads any more. */
 static bool pass_on(const struct stream *stream) {
   ssize_t count = splice(stream->from, NULL, stream->to, NULL, CHUNK_BYTES, SPLICE_F_MOVE);
-  return count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN));
+  if (count < 0 && errno == EAGAIN) {
+    /* The socket takes no more for now, and whoever gave it said not to wait in writing to it. */
+    struct pollfd writable = {.fd = stream->to, .events = POLLOUT};
+    poll(&writable, 1, -1);
+    return true;
+  }
+  return count > 0 || (count < 0 && errno == EINTR);
 }
 
 static void stop(struct stream *stream) {

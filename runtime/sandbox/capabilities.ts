@@ -16,6 +16,13 @@ export const defaultCapabilities: readonly Capability[] = [
   ...(['NET_BIND_SERVICE', 'NET_RAW', 'SYS_CHROOT', 'MKNOD', 'AUDIT_WRITE', 'SETFCAP'] as const),
 ];
 
+/**
+ * On the host's network, raw sockets would read and forge the host's own traffic, so that capability is left out.
+ */
+export function capabilitiesFor(network: 'none' | 'host'): readonly Capability[] {
+  return network === 'host' ? defaultCapabilities.filter((name) => name !== 'NET_RAW') : defaultCapabilities;
+}
+
 /** The set as /proc/PID/status shows it: 16 hexadecimal digits. */
 export function capabilityMask(capabilities: readonly Capability[]): string {
   const mask = capabilities.reduce((set, name) => set | (1n << BigInt(names.indexOf(name))), 0n);

@@ -1,5 +1,5 @@
 import { unreachable } from '../../core/index.ts';
-import { capabilityMask, defaultCapabilities } from './capabilities.ts';
+import { capabilitiesFor, capabilityMask } from './capabilities.ts';
 import { defaultDevices, maskedPaths, readOnlyPaths } from './default-filesystem.ts';
 import type { Operation } from './operations.ts';
 import type { SandboxMount, SandboxSpec } from './spec.ts';
@@ -108,7 +108,7 @@ function mountOperation(mount: SandboxMount): Operation {
 function payload(spec: SandboxSpec, place: SandboxPlace): Operation[] {
   return [
     ['rlimit', openFiles.resource, openFiles.soft, 'keep'],
-    ['capabilities', capabilityMask(defaultCapabilities)],
+    ['capabilities', capabilityMask(capabilitiesFor(spec.network))],
     ['seccomp', Buffer.from(place.seccomp).toString('hex')],
     ['user', String(spec.user.uid), String(spec.user.gid)],
     ...spec.user.additionalGids.map((gid) => ['group', String(gid)] as const),

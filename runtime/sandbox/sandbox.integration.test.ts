@@ -79,8 +79,14 @@ describe.skipIf(missing('overlay', 'busybox', 'cc', 'unprivileged-user')).each(a
         });
       });
 
-      it('is refused when its directory is missing, or leads out of the sandbox', async () => {
-        for (const cwd of ['/no/such', '/proc/self/fd/3', '/proc/self/fd/5']) {
+      it('has its directory made when that is missing', async () => {
+        const result = await harness.run(harness.spec(['sh', '-c', 'pwd; stat -c %a .. .'], { cwd: '/no/such' }));
+
+        expect(result).toMatchObject({ exitCode: 0, stdout: '/no/such\n755\n755\n' });
+      });
+
+      it('is refused when its directory cannot be made, or leads out of the sandbox', async () => {
+        for (const cwd of ['/bin/sh/x', '/proc/self/fd/3', '/proc/self/fd/5']) {
           const result = await harness.run(harness.spec(['true'], { cwd }));
 
           expect(result.error).toMatchObject({ code: 'SANDBOX_SETUP_FAILED', message: expect.stringContaining(cwd) });
