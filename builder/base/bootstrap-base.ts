@@ -11,10 +11,10 @@ import {
 import { defaultPath } from '../../runtime/index.ts';
 import { bootstrapEntries } from '../bootstrap/bootstrap.ts';
 import { type ResolvedBootstrap, resolveBootstrap } from '../bootstrap/resolve.ts';
-import { clampTimes, writeLayer } from '../engine/layers.ts';
-import type { Workshop } from '../engine/workshop.ts';
-import { writeImage } from '../engine/write-image.ts';
 import type { BootstrapSource } from '../plan/plan.ts';
+import { clampTimes, writeLayer } from '../workshop/layers.ts';
+import type { Workshop } from '../workshop/workshop.ts';
+import { writeImage } from '../workshop/write-image.ts';
 import type { OpenBase } from './image-base.ts';
 
 export interface BootstrapOptions extends CallOptions {

@@ -1,15 +1,21 @@
 import {
   type CallOptions,
+  type Digest,
   formatReference,
   type Image,
   type Platform,
   type Reference,
   withDefaultTag,
 } from '../../core/index.ts';
-import type { BaseRecord } from '../engine/stage-state.ts';
-import type { Workshop } from '../engine/workshop.ts';
+import type { Workshop } from '../workshop/workshop.ts';
 import { registryDigestOf } from './origins.ts';
 import { findLocalImage, pullImage } from './pull-image.ts';
+
+/** Where a stage's file system came from, as it is recorded on the image. */
+export interface BaseRecord {
+  readonly name: string;
+  readonly digest: Digest;
+}
 
 export interface OpenBase {
   readonly image: Image;

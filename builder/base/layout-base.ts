@@ -1,6 +1,6 @@
 import { type CallOptions, type Image, openImage, type Platform } from '../../core/index.ts';
 import { copyImage, OciLayout } from '../../registry/index.ts';
-import type { Workshop } from '../engine/workshop.ts';
+import type { Workshop } from '../workshop/workshop.ts';
 import type { OpenBase } from './image-base.ts';
 
 /** Opens an image of an OCI layout on disk and takes it into the store, verified. */

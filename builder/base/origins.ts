@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from '../../core/index.ts';
-import type { RecordStore } from '../engine/record-store.ts';
+import type { RecordStore } from '../workshop/record-store.ts';
 
 /**
  * What a local name is called at its registry. The two digests differ when layers were compressed on the way out, or

@@ -14,7 +14,7 @@ import {
   withDefaultTag,
 } from '../../core/index.ts';
 import { type CopyEvent, copyImage } from '../../registry/index.ts';
-import type { Workshop } from '../engine/workshop.ts';
+import type { Workshop } from '../workshop/workshop.ts';
 import { registryDigestOf, rememberOrigin } from './origins.ts';
 
 export interface PullOptions extends CallOptions {

@@ -8,7 +8,7 @@ import {
   withDefaultTag,
 } from '../../core/index.ts';
 import { type CompressedLayerMemory, type CopyEvent, copyImage, gzippedImage } from '../../registry/index.ts';
-import type { Workshop } from '../engine/workshop.ts';
+import type { Workshop } from '../workshop/workshop.ts';
 import { rememberOrigin } from './origins.ts';
 import { findLocal } from './pull-image.ts';
 

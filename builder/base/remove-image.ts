@@ -9,7 +9,7 @@ import {
   type Reference,
   withDefaultTag,
 } from '../../core/index.ts';
-import type { Workshop } from '../engine/workshop.ts';
+import type { Workshop } from '../workshop/workshop.ts';
 import { findLocal } from './pull-image.ts';
 import { imageNotFound } from './push-image.ts';
 

@@ -5,12 +5,13 @@ import {
   type HistoryEntry,
   type ImageConfig,
 } from '../../core/index.ts';
+import type { BaseRecord } from '../base/image-base.ts';
 import type { ImageChanges, Step } from '../plan/plan.ts';
+import { madeSeconds } from '../workshop/layers.ts';
+import { writeImage } from '../workshop/write-image.ts';
 import type { BuildContext } from './build-context.ts';
-import { madeSeconds } from './layers.ts';
 import { commandText } from './run-step.ts';
-import type { BaseRecord, StageState } from './stage-state.ts';
-import { writeImage } from './write-image.ts';
+import type { StageState } from './stage-state.ts';
 
 /** Every base of an image, `[{"name":…,"digest":…}]`: what `kiln rebuild` compares with the registries. */
 export const sourcesAnnotation = 'kiln.sources';

@@ -3,8 +3,8 @@ import type { IgnoreRules } from '../buildfile/ignore.ts';
 import type { FileDigests } from '../copy/file-digests.ts';
 import type { OnBuildEvent, Vertex } from '../events.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { Workshop } from '../workshop/workshop.ts';
 import type { StageState } from './stage-state.ts';
-import type { Workshop } from './workshop.ts';
 
 /** What the caller of a build decides. */
 export interface BuildOptions extends CallOptions {

@@ -9,12 +9,12 @@ import {
 } from '../../core/index.ts';
 import { FileDigests } from '../copy/file-digests.ts';
 import type { Plan, PlanStage } from '../plan/plan.ts';
+import type { Workshop } from '../workshop/workshop.ts';
 import { assembleImage } from './assemble.ts';
 import type { BuildContext, BuildOptions } from './build-context.ts';
 import { buildStage } from './build-stage.ts';
 import type { StageState } from './stage-state.ts';
 import { VertexLog } from './vertex-log.ts';
-import type { Workshop } from './workshop.ts';
 
 export interface BuildResult {
   /** The manifest in the store. */

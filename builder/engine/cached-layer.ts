@@ -1,8 +1,8 @@
 import { type CacheKey, type CallOptions, mediaTypes } from '../../core/index.ts';
+import type { WrittenLayer } from '../workshop/layers.ts';
+import { type CachedResult, cacheKeyOf, type Preimage } from '../workshop/step-cache.ts';
 import type { BuildContext } from './build-context.ts';
-import type { WrittenLayer } from './layers.ts';
 import { chainIdOfState, type StageState } from './stage-state.ts';
-import { type CachedResult, cacheKeyOf, type Preimage } from './step-cache.ts';
 
 /** Bumped when the same inputs would give other bytes. */
 const engineVersion = '1';

@@ -1,5 +1,6 @@
 import { parseReference, ToolError } from '../../core/index.ts';
 import { RootView } from '../../runtime/index.ts';
+import type { BaseRecord } from '../base/image-base.ts';
 import { openImageBase } from '../base/image-base.ts';
 import { ContextTree } from '../copy/context-tree.ts';
 import { listingOf, requireUnchanged } from '../copy/listing.ts';
@@ -8,12 +9,12 @@ import { RootTree } from '../copy/root-tree.ts';
 import { type Match, selectSources } from '../copy/select.ts';
 import type { SourceTree } from '../copy/source-tree.ts';
 import type { CopyStep } from '../plan/plan.ts';
+import { clampTimes, type WrittenLayer, writeLayer } from '../workshop/layers.ts';
+import type { Preimage } from '../workshop/step-cache.ts';
 import type { BuildContext, StepScope } from './build-context.ts';
 import { cachedLayer, commonPreimage, type LayerOutcome } from './cached-layer.ts';
-import { clampTimes, type WrittenLayer, writeLayer } from './layers.ts';
 import { userIn } from './run-step.ts';
-import type { BaseRecord, StageState } from './stage-state.ts';
-import type { Preimage } from './step-cache.ts';
+import type { StageState } from './stage-state.ts';
 
 /** Copies files into the stage: from source to tar, without unpacking anything. */
 export async function copyStep(

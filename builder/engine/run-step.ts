@@ -10,12 +10,12 @@ import {
   type UserIds,
 } from '../../runtime/index.ts';
 import type { Command, RunStep } from '../plan/plan.ts';
+import { madeTimes, type WrittenLayer, writeLayer } from '../workshop/layers.ts';
+import type { Preimage } from '../workshop/step-cache.ts';
 import type { BuildContext, StepScope } from './build-context.ts';
 import { cachedLayer, commonPreimage, type LayerOutcome } from './cached-layer.ts';
 import { StepFailedError } from './errors.ts';
-import { madeTimes, type WrittenLayer, writeLayer } from './layers.ts';
 import { defaultShell, joinWorkdir, type StageState, stageEnv } from './stage-state.ts';
-import type { Preimage } from './step-cache.ts';
 
 /** How much of a failed step's output is kept to be shown. */
 const keptOutputBytes = 16 * 1024;

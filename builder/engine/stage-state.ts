@@ -1,18 +1,6 @@
-import {
-  type ChainId,
-  type ContainerDefaults,
-  chainIdsOf,
-  type Digest,
-  type HistoryEntry,
-  type Image,
-} from '../../core/index.ts';
+import { type ChainId, type ContainerDefaults, chainIdsOf, type HistoryEntry, type Image } from '../../core/index.ts';
 import { defaultPath, environment } from '../../runtime/index.ts';
-
-/** Where a stage's file system came from, as it is recorded on the image. */
-export interface BaseRecord {
-  readonly name: string;
-  readonly digest: Digest;
-}
+import type { BaseRecord } from '../base/image-base.ts';
 
 /** A stage after some of its steps: what its next step starts from. Immutable; steps give a new one. */
 export interface StageState {

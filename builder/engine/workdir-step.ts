@@ -2,9 +2,9 @@ import type { ByteString, DirectoryEntry } from '../../runtime/index.ts';
 import { byteString, RootView } from '../../runtime/index.ts';
 import { placeMatches } from '../copy/place.ts';
 import type { WorkdirStep } from '../plan/plan.ts';
+import { clampTimes, writeLayer } from '../workshop/layers.ts';
 import type { BuildContext, StepScope } from './build-context.ts';
 import { cachedLayer, commonPreimage, type LayerOutcome } from './cached-layer.ts';
-import { clampTimes, writeLayer } from './layers.ts';
 import { joinWorkdir, type StageState } from './stage-state.ts';
 
 /** Sets the folder for what follows and makes it when the image does not have it. */
