@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { errorCode, LockFolder, ToolError } from '../core/index.ts';
+import { errorCode, LockFolder, makeFolder, ToolError } from '../core/index.ts';
 import { OciLayout } from '../registry/index.ts';
 import type { Context } from './context.ts';
 import { storeHome, type User } from './paths.ts';
@@ -34,7 +33,7 @@ export async function openContent(context: Context): Promise<OciLayout> {
  */
 export async function makeHome(home: string): Promise<string> {
   try {
-    await mkdir(home, { recursive: true, mode: 0o700 });
+    await makeFolder(home, 0o700);
     return home;
   } catch (cause) {
     throw new ToolError(

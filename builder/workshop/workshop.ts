@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline, type Readable } from 'node:stream';
 import {
@@ -8,6 +7,7 @@ import {
   type Image,
   LockFolder,
   layerCompression,
+  makeFolder,
   type Platform,
   type Reference,
   ScratchSpace,
@@ -57,7 +57,7 @@ export class Workshop implements AsyncDisposable {
 
   /** Holds the store against garbage collection until disposed. */
   static async open(options: WorkshopOptions, call: CallOptions = {}): Promise<Workshop> {
-    await mkdir(options.home, { recursive: true, mode: 0o700 });
+    await makeFolder(options.home, 0o700);
     const locks = new LockFolder(path.join(options.home, 'locks'));
     const inUse = await locks.acquire('store', 'shared', call);
     const content = await OciLayout.open(path.join(options.home, 'content'), { locks });
