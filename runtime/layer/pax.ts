@@ -30,7 +30,8 @@ export function parsePax(bytes: Buffer): PaxRecords {
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at);
     const digits = space === -1 ? '' : bytes.toString('latin1', at, Math.min(space, at + 11));
-    const length = /^[1-9][0-9]*$/.test(digits) ? Number(digits) : 0;
+    if (!/^[1-9][0-9]*$/.test(digits)) throw malformed();
+    const length = Number(digits);
     const end = at + length;
     const equals = bytes.indexOf(0x3d, space + 1);
     if (end > bytes.length || equals <= space + 1 || equals >= end - 1 || bytes[end - 1] !== 0x0a) throw malformed();
