@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import {
@@ -33,11 +33,13 @@ interface Request {
 /** `kiln build`. */
 export async function runBuild(context: Context, flags: BuildFlags, folder: string): Promise<number> {
   const request = await readRequest(context, flags, folder);
+  const iidfile = flags.iidfile === undefined ? undefined : path.resolve(context.folder, flags.iidfile);
+  if (iidfile !== undefined) await requireWritableFolder(iidfile);
   return withRootFileSystems(context, async () => {
     await using workshop = await openWorkshop(context);
     const result = await build(context, flags, request, workshop);
     const { digest } = result.descriptor;
-    if (flags.iidfile !== undefined) await writeFile(path.resolve(context.folder, flags.iidfile), digest);
+    if (iidfile !== undefined) await writeFile(iidfile, digest);
     if (flags.push) await pushAll(context, flags, request.names, workshop);
     context.terminal.out.write(
       flags.json
@@ -46,6 +48,15 @@ export async function runBuild(context: Context, flags: BuildFlags, folder: stri
     );
     return exitCodes.ok;
   });
+}
+
+/** Told before the build, not after it. */
+async function requireWritableFolder(file: string): Promise<void> {
+  try {
+    await access(path.dirname(file), constants.W_OK);
+  } catch (cause) {
+    throw new ToolError('USAGE_IIDFILE', `--iidfile: nothing can be written into ${path.dirname(file)}`, { cause });
+  }
 }
 
 async function build(context: Context, flags: BuildFlags, request: Request, workshop: Workshop): Promise<BuildResult> {

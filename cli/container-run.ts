@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pullImage, type Workshop } from '../builder/index.ts';
-import { type Image, NotFoundError, openImage, parseReference, platformOf } from '../core/index.ts';
+import {
+  errorCode,
+  type Image,
+  NotFoundError,
+  openImage,
+  parseReference,
+  platformOf,
+  ToolError,
+} from '../core/index.ts';
 import {
   containerProcess,
   findUser,
@@ -102,11 +110,19 @@ async function lookUpUser(workshop: Workshop, snapshot: Snapshot, user: string):
   return findUser(user, { passwd, group });
 }
 
+async function readEnvFile(file: string, shown: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new ToolError('USAGE_ENV_FILE', `--env-file ${shown} cannot be read (${errorCode(cause)})`, { cause });
+  }
+}
+
 /** `--env-file` first, so that `--env` overrides it. */
 async function requestedEnv({ env, folder }: Context, flags: RunFlags): Promise<string[]> {
   const lines: string[] = [];
   for (const file of flags['env-file']) {
-    lines.push(...parseEnvFile(await readFile(path.resolve(folder, file), 'utf8'), file, env));
+    lines.push(...parseEnvFile(await readEnvFile(path.resolve(folder, file), file), file, env));
   }
   for (const text of flags.env) {
     const pair = assignment(text, '--env', env);

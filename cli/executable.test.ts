@@ -27,7 +27,7 @@ describe('bin/kiln', () => {
 
     const { stdout } = await call(kiln, ['run', '-e', 'A=b c', 'x']);
 
-    expect(stdout).toBe(`v24.1.0|${folder}/app/node_modules/kiln/dist/cli.js|run|-e|A=b c|x|\n`);
+    expect(stdout).toBe(`v24.1.0|--|${folder}/app/node_modules/kiln/dist/cli.js|run|-e|A=b c|x|\n`);
   });
 
   it('finds its package through npx’s symbolic link, and the node beside it', async () => {
@@ -37,7 +37,7 @@ describe('bin/kiln', () => {
 
     const { stdout } = await call('./link', ['version'], { cwd: folder });
 
-    expect(stdout).toBe(`v24.1.0|${folder}/app/node_modules/kiln/dist/cli.js|version|\n`);
+    expect(stdout).toBe(`v24.1.0|--|${folder}/app/node_modules/kiln/dist/cli.js|version|\n`);
   });
 
   it('goes on to the node on PATH when the others are too old or do not work', async () => {

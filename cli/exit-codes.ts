@@ -23,6 +23,8 @@ const byCode: Readonly<Record<string, number>> = {
   REFERENCE_NOT_FOUND: exitCodes.notFound,
   IMAGE_NOT_FOUND: exitCodes.notFound,
   PLATFORM_NOT_FOUND: exitCodes.notFound,
+  // `oci:PATH` names a folder that is none.
+  LAYOUT_NOT_FOUND: exitCodes.usage,
   // Of layers that are being made: the files are at fault, not content that came from elsewhere.
   LAYER_FILE_CHANGED: exitCodes.usage,
   LAYER_FILE_UNREADABLE: exitCodes.usage,
@@ -51,7 +53,7 @@ const byArea: Readonly<Record<string, number>> = {
   ...areas(exitCodes.usage, ['CONTAINER', 'USER', 'GROUP', 'ROOT', 'REBUILD']),
   ...areas(exitCodes.step, ['STEP']),
   ...areas(exitCodes.registry, ['REGISTRY', 'CREDENTIALS']),
-  ...areas(exitCodes.environment, ['ENVIRONMENT', 'LAUNCHER', 'SANDBOX', 'SCAN', 'SYNC', 'BOOTSTRAP']),
+  ...areas(exitCodes.environment, ['ENVIRONMENT', 'LAUNCHER', 'SANDBOX', 'SCAN', 'SYNC', 'BOOTSTRAP', 'OUTPUT']),
   ...areas(exitCodes.damaged, ['BLOB', 'LAYER', 'MANIFEST', 'CONFIG', 'DESCRIPTOR', 'DIGEST', 'LAYOUT', 'SNAPSHOT']),
 };
 

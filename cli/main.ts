@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { nearest, ToolError } from '../core/index.ts';
 import type { CommandEntry } from './command-table.ts';
 import { commandTable, findCommand } from './command-table.ts';
@@ -21,7 +22,7 @@ export async function main(host: Host): Promise<number> {
   const terminal = openTerminal(host, host.env);
   using interruption = new Interruption(host, (code) => host.exit(code));
   try {
-    return await dispatch(words, {
+    const exitCode = await dispatch(words, {
       terminal,
       env: host.env,
       folder: host.cwd(),
@@ -30,6 +31,10 @@ export async function main(host: Host): Promise<number> {
       passSignalsOn: () => interruption.passOn(),
       words,
     });
+    await setImmediate();
+    const failure = terminal.outputFailure();
+    if (failure !== undefined) throw outputError(failure);
+    return exitCode;
   } catch (thrown) {
     const error = firstError(thrown);
     if (interruption.exitCode !== undefined) {
@@ -94,6 +99,11 @@ function commandFor(verb: string): CommandEntry {
   throw new ToolError('USAGE_COMMAND_UNKNOWN', `kiln has no command ${JSON.stringify(verb)}`, {
     hint: near === undefined ? 'see: kiln --help' : `did you mean kiln ${near}?`,
   });
+}
+
+/** A full disk behind `>` must not look like success. */
+function outputError(cause: NodeJS.ErrnoException): ToolError {
+  return new ToolError('OUTPUT_FAILED', `the output could not be written (${cause.code ?? cause.message})`, { cause });
 }
 
 /** What went wrong first; what then failed while cleaning up is only its consequence. */

@@ -10,7 +10,8 @@ import { currentUser, homeOf } from './store.ts';
 export async function withRootFileSystems(context: Context, task: () => Promise<number>): Promise<number> {
   if (currentUser().uid === 0) return task();
   const launcher = await openLauncher({ signal: context.signal });
-  const argv = [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...context.words];
+  // After --, Node takes no option of ours for its own.
+  const argv = [process.execPath, ...process.execArgv, '--', process.argv[1] ?? '', ...context.words];
   const env = Object.entries(context.env).filter((pair): pair is [string, string] => pair[1] !== undefined);
   // Inside, the user is root: where the store is must not be asked there again.
   return enterUserNamespace(launcher, argv, { ...Object.fromEntries(env), KILN_HOME: homeOf(context) });

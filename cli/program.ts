@@ -54,6 +54,12 @@ Flags:
   --help       Show this; kiln COMMAND --help says more about a command
   --version    Show the version
 
+Environment:
+  KILN_HOME        The store (default: /var/lib/kiln for root, else ~/.local/share/kiln)
+  KILN_PROGRESS    auto, plain, tty or quiet
+  KILN_DEBUG=1     Show where in Kiln an error came from
+  NO_COLOR         No live progress, no escape sequences
+
 Example:
   # Build an image from the Buildfile in this folder, and run it
   kiln build -t hello . && kiln run --rm hello

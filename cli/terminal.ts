@@ -37,12 +37,24 @@ export interface ProcessStreams {
   readonly stderr: OutputStream;
 }
 
-export function openTerminal(streams: ProcessStreams, env: Readonly<Record<string, string | undefined>>): Terminal {
-  const err = streamSink(streams.stderr);
+/** A terminal over a process's streams. */
+export interface ProcessTerminal extends Terminal {
+  /** Why output could not be written, once it could not. */
+  outputFailure(): NodeJS.ErrnoException | undefined;
+}
+
+export function openTerminal(
+  streams: ProcessStreams,
+  env: Readonly<Record<string, string | undefined>>,
+): ProcessTerminal {
+  const failures: NodeJS.ErrnoException[] = [];
+  const failed = (error: NodeJS.ErrnoException): void => void failures.push(error);
+  const err = streamSink(streams.stderr, failed);
   return {
     input: streams.stdin,
-    out: streamSink(streams.stdout),
+    out: streamSink(streams.stdout, failed),
     err,
+    outputFailure: () => failures[0],
     animates: err.isTerminal && !env.NO_COLOR && env.TERM !== 'dumb',
     ...divertibleLines(err),
   };
@@ -64,16 +76,21 @@ export function divertibleLines(err: Sink): Pick<Terminal, 'say' | 'divert'> {
   };
 }
 
-/** `| head` closes the pipe early: what it did not want is dropped. */
-function streamSink(stream: OutputStream): Sink {
+/** `| head` closes the pipe early: what it did not want is dropped. Any other failure is one of the command. */
+function streamSink(stream: OutputStream, failed: (error: NodeJS.ErrnoException) => void): Sink {
   let closed = false;
-  stream.on('error', (error) => {
-    if (error.code !== 'EPIPE') throw error;
+  const onError = (error: NodeJS.ErrnoException): void => {
     closed = true;
-  });
+    if (error.code !== 'EPIPE') failed(error);
+  };
+  stream.on('error', onError);
   return {
     write(text) {
-      if (!closed) stream.write(text);
+      try {
+        if (!closed) stream.write(text);
+      } catch (error) {
+        onError(error as NodeJS.ErrnoException);
+      }
     },
     isTerminal: stream.isTTY === true,
     get columns() {

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type CallOptions, sleep } from './cancellation.ts';
+import { ToolError } from './errors.ts';
 
 export type LockMode = 'shared' | 'exclusive';
 
@@ -35,7 +36,7 @@ export class LockFolder {
   /** The lock, or undefined when another holds it. */
   async tryAcquire(name: string, mode: LockMode): Promise<AsyncDisposable | undefined> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const database = new DatabaseSync(this.#file(name), { timeout: 0 });
+    const database = this.#open(name);
     try {
       if (mode === 'exclusive') database.exec('BEGIN EXCLUSIVE');
       else database.exec('BEGIN; SELECT 1 FROM sqlite_master');
@@ -49,6 +50,17 @@ export class LockFolder {
         if (database.isOpen) database.close();
       },
     };
+  }
+
+  #open(name: string): DatabaseSync {
+    try {
+      return new DatabaseSync(this.#file(name), { timeout: 0 });
+    } catch (cause) {
+      throw new ToolError('ENVIRONMENT_LOCK', `the lock file ${this.#file(name)} cannot be opened`, {
+        cause,
+        hint: 'the store must be yours to write, and its path shorter than about 500 characters',
+      });
+    }
   }
 
   #file(name: string): string {

@@ -2,6 +2,7 @@ import {
   type CallOptions,
   type Descriptor,
   errorCode,
+  type Image,
   type ImageConfig,
   openImage,
   type Platform,
@@ -43,9 +44,21 @@ export async function openBootstrapBase(
   const { records, content } = workshop;
   const asked = JSON.stringify([source, options.platform]);
   const last = parseMade(await records.read('bootstraps-v1', asked));
-  if (!options.pull && last !== undefined && (await content.has(last.descriptor, options))) {
-    return open(workshop, source, last.descriptor, options);
-  }
+  const isKnown = !options.pull && last !== undefined && (await content.has(last.descriptor, options));
+  const image = isKnown
+    ? await openImage(content, last.descriptor, options)
+    : await workshop.basesUnderWay.run(asked, () => bootstrapAgain(workshop, source, asked, options));
+  return { image, record: { name: bootstrapName(source), digest: image.descriptor.digest } };
+}
+
+/** Asks the archive, and installs unless that very set of versions has been installed before. */
+async function bootstrapAgain(
+  workshop: Workshop,
+  source: BootstrapSource,
+  asked: string,
+  options: BootstrapOptions,
+): Promise<Image> {
+  const { records, content } = workshop;
   await using scratch = await (await workshop.scratch()).make('bootstrap');
   options.onStatus?.('asking the package archive for versions');
   const call = {
@@ -61,17 +74,7 @@ export async function openBootstrapBase(
   const record = { descriptor, set: resolved.digest, packages: resolved.packages };
   await records.write('bootstrap-sets-v1', resolved.digest, record);
   await records.write('bootstraps-v1', asked, record);
-  return open(workshop, source, descriptor, options);
-}
-
-async function open(
-  workshop: Workshop,
-  source: BootstrapSource,
-  descriptor: Descriptor,
-  options: BootstrapOptions,
-): Promise<OpenBase> {
-  const image = await openImage(workshop.content, descriptor, options);
-  return { image, record: { name: bootstrapName(source), digest: descriptor.digest } };
+  return openImage(content, descriptor, options);
 }
 
 async function make(
@@ -88,7 +91,6 @@ async function make(
     launcher,
     startedAt: clock.now(),
     ...proxyEnvironment(options),
-    ...(options.onStatus === undefined ? {} : { onOutput: options.onStatus }),
   });
   const written = await writeLayer(workshop, clampTimes(tree.entries, undefined), options);
   if (written === undefined)

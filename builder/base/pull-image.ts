@@ -1,6 +1,7 @@
 import {
   type CallOptions,
   type Descriptor,
+  formatPlatform,
   formatReference,
   type Image,
   isIndexType,
@@ -10,6 +11,7 @@ import {
   parseIndex,
   type Reference,
   readVerified,
+  samePlatform,
   selectPlatform,
   withDefaultTag,
 } from '../../core/index.ts';
@@ -26,6 +28,8 @@ export interface PulledImage {
   readonly name: string;
   /** What the name means at the registry: an index, or the image itself. */
   readonly registryDigest: Descriptor['digest'];
+  /** Bytes of that manifest or index. */
+  readonly registrySize: number;
   readonly image: Image;
   /** False when everything was here already. */
   readonly moved: boolean;
@@ -44,7 +48,7 @@ export async function pullImage(workshop: Workshop, reference: Reference, option
 
   const local = await findLocalImage(workshop, name, options);
   if (local !== undefined && (await registryDigestOf(records, name, local.descriptor.digest)) === top.digest) {
-    return { name, registryDigest: top.digest, image: local, moved: false };
+    return { name, registryDigest: top.digest, registrySize: top.size, image: local, moved: false };
   }
   const child = isIndexType(top.mediaType)
     ? selectPlatform(
@@ -57,7 +61,11 @@ export async function pullImage(workshop: Workshop, reference: Reference, option
   const image = await openImage(content, root, options);
   await rememberOrigin(records, { name, localDigest: root.digest, registryDigest: top.digest });
   await content.tag(root, name, options);
-  return { name, registryDigest: top.digest, image, moved: true };
+  if (!samePlatform(image.config, options.platform)) {
+    const wantedPlatform = formatPlatform(options.platform);
+    workshop.options.onWarning(`${name} is for ${formatPlatform(image.config)}, not for ${wantedPlatform}`);
+  }
+  return { name, registryDigest: top.digest, registrySize: top.size, image, moved: true };
 }
 
 /** The image under a full name, or undefined: also when it is one for another platform, pulled on purpose. */

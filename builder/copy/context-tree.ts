@@ -66,6 +66,8 @@ export class ContextTree implements SourceTree {
     const stats = this.#lstat(path);
     if (stats === undefined) return;
     if (!stats.isDirectory()) {
+      // A socket is a running program's, and no archive can hold one: left out, as by every peer.
+      if (stats.isSocket()) return;
       if (!this.#isIgnored(path)) yield this.#entry(path, stats);
       return;
     }

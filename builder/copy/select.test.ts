@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -115,6 +117,17 @@ describe('selectSources', () => {
 
     await expect(select(['.'])).rejects.toMatchObject({ code: 'COPY_SPECIAL_FILE' });
     expect(await select(['.'], { ignore: 'pipe' })).toEqual({ '': [''] });
+  });
+
+  it('leaves sockets out', async () => {
+    await put({ file: '' });
+    const server = createServer().listen(path.join(context, 'socket'));
+    await once(server, 'listening');
+    try {
+      expect(await select(['.'])).toEqual({ '': ['', 'file'] });
+    } finally {
+      server.close();
+    }
   });
 
   it('carries names that are not UTF-8', async () => {

@@ -72,11 +72,10 @@ export async function buildImage(
   const descriptor = await assembleImage(context, end, targetStage(plan).image, { signal });
   const tagged = await tagAll(workshop, descriptor, names, { signal });
   if (digests.changed) await workshop.records.write('contexts-v1', contextKey, digests.toJson());
-  await workshop.records.write('builds-v1', descriptor.digest, {
-    digest: descriptor.digest,
-    names: tagged,
-    builtAtMs: startedMs,
-  });
+  // An image that came out of the cache was built when it was first.
+  if ((await workshop.records.read('builds-v1', descriptor.digest)) === undefined) {
+    await workshop.records.write('builds-v1', descriptor.digest, { digest: descriptor.digest, builtAtMs: startedMs });
+  }
   options.onEvent({ type: 'result', digest: descriptor.digest, names: tagged });
   return { descriptor, names: tagged, cachedSteps: log.cached, steps: log.steps };
 }

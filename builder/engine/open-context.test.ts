@@ -101,6 +101,10 @@ describe('openBuildContext', () => {
     });
   });
 
+  it.each(['-', 'https://example.org/x.git'])('says that %s is no context yet', async (context) => {
+    await expect(openBuildContext(context)).rejects.toMatchObject({ code: 'CONTEXT_UNSUPPORTED' });
+  });
+
   it('refuses a huge Buildfile unread', async () => {
     await writeFile(path.join(folder, 'Buildfile'), Buffer.alloc(1024 * 1024 + 1));
 

@@ -26,12 +26,17 @@ export interface OpenedContext {
 /**
  * Reads a context's Buildfile and its ignore file: `<Buildfile>.ignore` beside the Buildfile, else `.buildignore`, else
  * `.dockerignore` in the context.
- * @throws ToolError CONTEXT_NOT_FOUND, BUILDFILE_NOT_FOUND, BUILDFILE_TOO_BIG, IGNORE_INVALID, IGNORE_TOO_BIG
+ * @throws ToolError CONTEXT_NOT_FOUND, CONTEXT_UNSUPPORTED, BUILDFILE_NOT_FOUND, BUILDFILE_TOO_BIG, IGNORE_INVALID, IGNORE_TOO_BIG
  */
 export async function openBuildContext(
   contextFolder: string,
   options: OpenContextOptions = {},
 ): Promise<OpenedContext> {
+  if (contextFolder === '-' || /^[a-z+]+:\/\//i.test(contextFolder)) {
+    throw new ToolError('CONTEXT_UNSUPPORTED', `the context ${JSON.stringify(contextFolder)} is not a folder`, {
+      hint: 'contexts from standard input and from URLs are not supported yet: unpack or clone it first',
+    });
+  }
   const workingFolder = path.resolve(options.workingFolder ?? contextFolder);
   const folder = options.workingFolder === undefined ? workingFolder : path.resolve(workingFolder, contextFolder);
   await requireFolder(folder, shownPath(folder, workingFolder));

@@ -5,6 +5,7 @@ import {
   type CallOptions,
   type Clock,
   type Image,
+  InFlight,
   LockFolder,
   layerCompression,
   makeFolder,
@@ -45,6 +46,8 @@ export class Workshop implements AsyncDisposable {
   #scratch: Promise<ScratchSpace> | undefined;
   #snapshots: Promise<Snapshots> | undefined;
   #inUse: AsyncDisposable;
+  /** Bases that are being made: stages that want the same one wait for it. */
+  readonly basesUnderWay = new InFlight<Image>();
 
   private constructor(options: WorkshopOptions, content: OciLayout, locks: LockFolder, inUse: AsyncDisposable) {
     this.options = options;

@@ -53,7 +53,11 @@ interface Isolation {
 }
 
 /** What holds on every rung, whatever the ids. */
-const never = ['the kernel itself', 'the network with --network host'];
+const never = [
+  'the kernel itself',
+  'the network of build steps, unless --network none, and of containers with --network host',
+  'memory, processors and number of processes: there are no limits yet',
+];
 
 /** Says what the rung of the privilege ladder in use does not isolate. */
 function isolationOf(privilege: Privilege): Isolation {

@@ -1,4 +1,4 @@
-import { ToolError } from '../../core/index.ts';
+import { errorCode, ToolError } from '../../core/index.ts';
 import { verifyLogin } from '../../registry/index.ts';
 import { defineCommand } from '../command.ts';
 import { openCredentialStore, userAgent, warn } from '../compose.ts';
@@ -29,12 +29,17 @@ export const login = defineCommand({
   async run(context, flags, [text]) {
     const registry = registryName(text);
     const credential = await askForCredential(context, flags);
-    await verifyLogin(registry, credential, {
-      credentials: { find: async () => credential },
-      userAgent,
-      onWarning: (warning) => warn(context, warning),
-      signal: context.signal,
-    });
+    try {
+      await verifyLogin(registry, credential, {
+        credentials: { find: async () => credential },
+        userAgent,
+        onWarning: (warning) => warn(context, warning),
+        signal: context.signal,
+      });
+    } catch (cause) {
+      if (errorCode(cause) !== 'REGISTRY_UNAUTHORIZED') throw cause;
+      throw new ToolError('REGISTRY_UNAUTHORIZED', `${registry} refused this user name and password`, { cause });
+    }
     const savedIn = await openCredentialStore(context).save(registry, credential, { signal: context.signal });
     context.terminal.err.write(`Saved in ${savedIn}\n`);
     context.terminal.out.write(flags.json ? `${JSON.stringify({ registry, savedIn })}\n` : 'Login Succeeded\n');

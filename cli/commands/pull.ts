@@ -25,14 +25,18 @@ export const pull = defineCommand({
     await using workshop = await openWorkshop(context);
     using progress = new CopyProgress('pull', context, { quiet: flags.quiet });
     progress.note(`${reference.tag ?? reference.digest}: Pulling from ${reference.repository}`);
-    const { image, moved, name, registryDigest } = await pullImage(workshop, reference, {
+    const {
+      moved,
+      name,
+      registryDigest,
+      registrySize: size,
+    } = await pullImage(workshop, reference, {
       platform,
       onEvent: progress.onEvent,
       signal: context.signal,
     });
     progress.note(moved ? `Status: Downloaded newer image for ${text}` : `Status: Image is up to date for ${text}`);
     progress[Symbol.dispose]();
-    const { size } = image.descriptor;
     const line = flags.quiet
       ? formatReference(reference)
       : `${reference.tag ?? text}: digest: ${registryDigest} size: ${size}`;

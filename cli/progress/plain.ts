@@ -17,8 +17,8 @@ interface Running {
 const longestLine = 64 * 1024;
 
 /**
- * One line per happening, in the form that people grep BuildKit's logs for. Output keeps its bytes; only lines are
- * prefixed.
+ * One line per happening, in the form that people grep BuildKit's logs for. Output keeps its bytes, except on a
+ * terminal; only lines are prefixed.
  */
 export class PlainProgress implements Progress {
   readonly #sink: Sink;
@@ -104,7 +104,9 @@ export class PlainProgress implements Progress {
   #outputLine(running: Running, bytes: Buffer): void {
     this.#show(running);
     const elapsed = ((this.#clock.now() - running.startedAt) / 1000).toFixed(3);
-    this.#sink.write(Buffer.concat([Buffer.from(`#${running.number} ${elapsed} `), bytes]));
+    // A log keeps its bytes; what a stranger prints must not steer a terminal.
+    const line = this.#sink.isTerminal ? Buffer.from(`${harmlessLine(bytes.toString('utf8', 0, bytes.length - 1))}\n`) : bytes;
+    this.#sink.write(Buffer.concat([Buffer.from(`#${running.number} ${elapsed} `), line]));
   }
 
   #end(vertex: Vertex, text: string): void {

@@ -276,6 +276,20 @@ describe('progressMode', () => {
   });
 });
 
+describe('PlainProgress on a terminal', () => {
+  it('does not let a step steer it; in a log the bytes stay', () => {
+    const vertex = { id: 1, title: 'RUN x' };
+    const bytes = '\x1b]0;owned\x07a\x1b[2J\x1b[10Ab\n';
+    const sink = new RecordingSink({ columns: 80, rows: 24 });
+    const progress = new PlainProgress(sink, new HandClock());
+    progress.onEvent({ type: 'start', vertex });
+    progress.onEvent(output(vertex, bytes));
+
+    expect(sink.text).toBe('#1 RUN x\n#1 0.000 ab\n');
+    expect(plain([[0, output(vertex, bytes)]]).text).toContain(bytes);
+  });
+});
+
 function output(vertex: Vertex, text: string): BuildEvent {
   return { type: 'output', vertex, stream: 'stdout', bytes: Buffer.from(text) };
 }
