@@ -105,7 +105,9 @@ export class PlainProgress implements Progress {
     this.#show(running);
     const elapsed = ((this.#clock.now() - running.startedAt) / 1000).toFixed(3);
     // A log keeps its bytes; what a stranger prints must not steer a terminal.
-    const line = this.#sink.isTerminal ? Buffer.from(`${harmlessLine(bytes.toString('utf8', 0, bytes.length - 1))}\n`) : bytes;
+    const line = this.#sink.isTerminal
+      ? Buffer.from(`${harmlessLine(bytes.toString('utf8', 0, bytes.length - 1))}\n`)
+      : bytes;
     this.#sink.write(Buffer.concat([Buffer.from(`#${running.number} ${elapsed} `), line]));
   }
 
