@@ -15,7 +15,7 @@ export interface Outcome {
 
 export interface RunOptions {
   readonly cwd?: string;
-  /** Beside HOME, PATH, TMPDIR and USER, which are always set; nothing else of the caller's environment is passed. */
+  /** Beside HOME, PATH, TMPDIR, USER and XDG_RUNTIME_DIR, which are always set; nothing else of the caller's environment is passed. */
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 }
@@ -55,7 +55,16 @@ export function openAccount(kind: Account['kind']): Account {
     return made;
   };
   chownSync(home, ids.uid, ids.gid);
-  const base = { HOME: home, USER: user, LOGNAME: user, TMPDIR: folder('tmp'), PATH: searchPath(kind), ...proxies() };
+  const base = {
+    HOME: home,
+    USER: user,
+    LOGNAME: user,
+    TMPDIR: folder('tmp'),
+    // Without it, peers look for credentials in a folder of root's.
+    XDG_RUNTIME_DIR: folder('run'),
+    PATH: searchPath(kind),
+    ...proxies(),
+  };
   const start: Account['start'] = (argv, options = {}) => {
     const [file = '', ...args] = [...prefix, ...argv];
     const env = { ...base, ...options.env };
