@@ -1,7 +1,6 @@
 import { parseReference, ToolError } from '../../core/index.ts';
 import { RootView } from '../../runtime/index.ts';
-import type { BaseRecord } from '../base/image-base.ts';
-import { openImageBase } from '../base/image-base.ts';
+import { type BaseRecord, openImageBase } from '../base/image-base.ts';
 import { ContextTree } from '../copy/context-tree.ts';
 import { listingOf, requireUnchanged } from '../copy/listing.ts';
 import { placeMatches } from '../copy/place.ts';

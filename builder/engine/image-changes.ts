@@ -1,6 +1,6 @@
 import type { ContainerDefaults } from '../../core/index.ts';
 import type { Command, Healthcheck, ImageChanges } from '../plan/plan.ts';
-import { defaultShell, type StageState, withEnv } from './stage-state.ts';
+import { type StageState, withEnv } from './stage-state.ts';
 
 /** What a stage says about its result: the base's word, overridden key by key by `[image]`. */
 export function changedDefaults(state: StageState, changes: ImageChanges): ContainerDefaults {
@@ -40,7 +40,5 @@ function healthcheckConfig(check: Healthcheck, state: StageState): Record<string
 
 function healthcheckTest(command: Command, state: StageState): string[] {
   if (command.kind === 'argv') return ['CMD', ...command.argv];
-  return state.shell === undefined
-    ? ['CMD-SHELL', command.script]
-    : ['CMD', ...(state.shell ?? defaultShell), command.script];
+  return state.shell === undefined ? ['CMD-SHELL', command.script] : ['CMD', ...state.shell, command.script];
 }

@@ -88,7 +88,7 @@ async function execute(
   const { workshop, plan } = context;
   const { launcher, clock, userXattrs } = workshop.options;
   const parent = await workshop.snapshotOf(state.layers, scope);
-  const user = await userIn(context, parent, invocation.user);
+  const user = await userIn(context, parent, invocation.user, scope);
   const snapshots = await workshop.snapshots();
   await using active = await snapshots.prepare(parent);
   await using scratch = await (await workshop.scratch()).make('run');
