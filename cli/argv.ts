@@ -64,6 +64,8 @@ function readLong(verb: string, table: FlagTable, word: string, next: string | u
 }
 
 function readShort(verb: string, table: FlagTable, word: string, next: string | undefined): Read {
+  const whole = Object.keys(table).find((key) => table[key]?.kind === 'switch' && table[key].word === word);
+  if (whole !== undefined) return { flags: [{ name: whole, value: 'true' }], tookNext: false };
   const flags: FlagOccurrence[] = [];
   for (let at = 1; at < word.length; at++) {
     const letter = word[at] ?? '';

@@ -1,53 +1,54 @@
 import { access, constants, writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
-import {
-  type BuildResult,
-  buildImage,
-  type IgnoreRules,
-  openBuildContext,
-  type Plan,
-  planBuildfile,
-  pushImage,
-  type Workshop,
-} from '../builder/index.ts';
-import { platformOf, type Reference, ToolError } from '../core/index.ts';
+import { type BuildResult, buildImages, noPins, pushImage, type Workshop } from '../builder/index.ts';
+import { formatPlatform, type Reference, ToolError } from '../core/index.ts';
+import { type BuildCommandRequest, readBuildRequest } from './build-request.ts';
 import type { BuildFlags } from './commands/build.ts';
-import { openWorkshop, proxyVariables } from './compose.ts';
+import { openWorkshop } from './compose.ts';
 import type { Context } from './context.ts';
-import { assignment } from './environment-lines.ts';
 import { exitCodes } from './exit-codes.ts';
-import { nameForImage } from './image-names.ts';
 import { withRootFileSystems } from './privilege.ts';
 import { CopyProgress } from './progress/copy.ts';
 import { openProgress, progressMode } from './progress/progress.ts';
 
-/** What a command line asks to be built. */
-interface Request {
-  readonly names: readonly Reference[];
-  readonly contextFolder: string;
-  readonly plan: Plan;
-  readonly ignore: IgnoreRules;
-}
-
 /** `kiln build`. */
 export async function runBuild(context: Context, flags: BuildFlags, folder: string): Promise<number> {
-  const request = await readRequest(context, flags, folder);
+  const request = await readBuildRequest(context, flags, folder);
   const iidfile = flags.iidfile === undefined ? undefined : path.resolve(context.folder, flags.iidfile);
   if (iidfile !== undefined) await requireWritableFolder(iidfile);
   return withRootFileSystems(context, async () => {
     await using workshop = await openWorkshop(context);
     const result = await build(context, flags, request, workshop);
-    const { digest } = result.descriptor;
-    if (iidfile !== undefined) await writeFile(iidfile, digest);
+    if (iidfile !== undefined)
+      await writeFile(iidfile, result.targets.map(({ descriptor }) => descriptor.digest).join('\n'));
     if (flags.push) await pushAll(context, flags, request.names, workshop);
-    context.terminal.out.write(
-      flags.json
-        ? `${JSON.stringify({ digest, names: result.names, steps: result.steps, cachedSteps: result.cachedSteps })}\n`
-        : `${digest}\n`,
-    );
+    printResult(context, flags, result);
     return exitCodes.ok;
   });
+}
+
+/** One target gives its digest alone, as every peer; several give a line each. */
+function printResult({ terminal }: Context, flags: BuildFlags, { targets, steps, cachedSteps }: BuildResult): void {
+  if (flags.json) {
+    const results = targets.map(({ target, descriptor, names, images }) => ({
+      target,
+      digest: descriptor.digest,
+      names,
+      ...(images.length === 1
+        ? {}
+        : {
+            platforms: Object.fromEntries(
+              images.map(({ platform, descriptor: image }) => [formatPlatform(platform), image.digest]),
+            ),
+          }),
+    }));
+    const [only] = results;
+    const result = results.length === 1 ? only : { targets: results };
+    terminal.out.write(`${JSON.stringify({ ...result, steps, cachedSteps })}\n`);
+    return;
+  }
+  for (const { target, descriptor } of targets)
+    terminal.out.write(targets.length === 1 ? `${descriptor.digest}\n` : `${descriptor.digest} ${target}\n`);
 }
 
 /** Told before the build, not after it. */
@@ -59,17 +60,17 @@ async function requireWritableFolder(file: string): Promise<void> {
   }
 }
 
-async function build(context: Context, flags: BuildFlags, request: Request, workshop: Workshop): Promise<BuildResult> {
+async function build(
+  context: Context,
+  flags: BuildFlags,
+  { request, options }: BuildCommandRequest,
+  workshop: Workshop,
+): Promise<BuildResult> {
   const progress = await openProgress(flags.quiet ? 'quiet' : progressMode(flags.progress, context), context);
   try {
-    return await buildImage(request.plan, workshop, request.names, {
-      contextFolder: request.contextFolder,
-      ignore: request.ignore,
-      noCache: flags['no-cache'],
-      pull: flags.pull,
-      jobs: os.availableParallelism(),
-      network: flags.network === 'none' ? 'none' : 'host',
-      proxies: proxyVariables(context.env),
+    return await buildImages(request, workshop, {
+      ...options,
+      pins: noPins,
       onEvent: progress.onEvent,
       signal: context.signal,
     });
@@ -89,43 +90,4 @@ async function pushAll(
     const pushed = await pushImage(workshop, name, { onEvent: progress.onEvent, signal: context.signal });
     progress.note(`${pushed.name}: digest: ${pushed.descriptor.digest} size: ${pushed.descriptor.size}`);
   }
-}
-
-async function readRequest(context: Context, flags: BuildFlags, folder: string): Promise<Request> {
-  const names = flags.tag.map((name) => nameForImage(name));
-  if (flags.push && names.length === 0) {
-    throw new ToolError('USAGE_PUSH_WITHOUT_NAME', '--push needs a name to push to', { hint: 'add -t NAME' });
-  }
-  const args = new Map(
-    flags['build-arg'].flatMap((text) => {
-      const pair = assignment(text, '--build-arg', context.env);
-      return pair === undefined ? [] : [pair];
-    }),
-  );
-  const { buildfileText, buildfileName, buildfileFolder, contextFolder, ignore } = await openBuildContext(folder, {
-    file: flags.file,
-    workingFolder: context.folder,
-    signal: context.signal,
-  });
-  const platform = platformOf(process.arch);
-  const plan = planBuildfile(buildfileText, buildfileName, {
-    target: flags.target,
-    args,
-    platform,
-    buildPlatform: platform,
-    sourceDateEpoch: parseEpoch(args.get('SOURCE_DATE_EPOCH') ?? context.env.SOURCE_DATE_EPOCH),
-    baseFolder: buildfileFolder,
-  });
-  return { names, contextFolder, plan, ignore };
-}
-
-/** An explicit SOURCE_DATE_EPOCH, seconds; of a year with four digits, as RFC 3339 has it. */
-export function parseEpoch(text: string | undefined): number | undefined {
-  if (text === undefined || text === '') return undefined;
-  const seconds = Number(text);
-  if (/^\d{1,11}$/.test(text)) return seconds;
-  throw new ToolError(
-    'USAGE_SOURCE_DATE_EPOCH',
-    `SOURCE_DATE_EPOCH is ${JSON.stringify(text)}, not a number of seconds`,
-  );
 }

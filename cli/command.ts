@@ -2,7 +2,13 @@ import type { Context } from './context.ts';
 
 /** A flag, as data. The key it stands under is its long name. Values default to false, undefined or the empty list. */
 export type Flag =
-  | { readonly kind: 'switch'; readonly short?: string; readonly summary: string }
+  | {
+      readonly kind: 'switch';
+      readonly short?: string;
+      /** A whole word that means the same, such as `-it`. */
+      readonly word?: string;
+      readonly summary: string;
+    }
   | ValueFlag
   | { readonly kind: 'list'; readonly short?: string; readonly placeholder: string; readonly summary: string };
 

@@ -11,7 +11,7 @@ import {
   rebuildImages,
   watch,
 } from '../rebuild/index.ts';
-import { parseEpoch } from './build-run.ts';
+import { parseEpoch } from './build-request.ts';
 import type { RebuildFlags } from './commands/rebuild.ts';
 import { openWorkshop, proxyVariables } from './compose.ts';
 import type { Context } from './context.ts';
@@ -20,6 +20,7 @@ import { exitCodes } from './exit-codes.ts';
 import { withRootFileSystems } from './privilege.ts';
 import { openProgress, type Progress, progressMode } from './progress/progress.ts';
 import { checkExitCode, decisionLine, rebuildLine, roundExitCode } from './rebuild-report.ts';
+import { noSecrets } from './secret-flags.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 /** `kiln rebuild`. */
@@ -89,7 +90,14 @@ async function round(
   const progress = await openProgress(progressMode(undefined, context) === 'quiet' ? 'quiet' : 'plain', context);
   try {
     return await rebuildImages(images, workshop, {
-      build: { jobs: os.availableParallelism(), network: 'host', proxies: proxyVariables(env) },
+      build: {
+        jobs: os.availableParallelism(),
+        network: 'default',
+        proxies: proxyVariables(env),
+        secrets: noSecrets,
+        sshAgents: new Map(),
+        limits: {},
+      },
       signal,
       onEvent: (event) => {
         if (event.type === 'failed') failures.push(event.error);

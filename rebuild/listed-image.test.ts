@@ -39,7 +39,7 @@ describe('loadImages', () => {
       tag: 'r.example/app:1',
       contextFolder: path.join(folder, 'app'),
       sourceNames: ['r.example/base:1'],
-      plan: { target: 'small' },
+      plan: { targets: ['small'] },
     });
     expect(images[1]?.ignore.isIgnored('secret')).toBe(true);
   });

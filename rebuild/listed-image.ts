@@ -24,6 +24,8 @@ export interface ListedImage {
   readonly tag: string;
   /** Absolute path. */
   readonly contextFolder: string;
+  /** Absolute path. */
+  readonly buildfile: string;
   readonly ignore: IgnoreRules;
   readonly plan: Plan;
   readonly sources: readonly Source[];
@@ -80,6 +82,7 @@ async function loadImage(entry: ImageEntry, texts: Map<string, string>, options:
     reference: entry.reference,
     tag: tagOf(entry),
     contextFolder: context.contextFolder,
+    buildfile: context.buildfile,
     ignore: context.ignore,
     plan,
     sources,
@@ -90,7 +93,7 @@ async function loadImage(entry: ImageEntry, texts: Map<string, string>, options:
 
 function planOf(entry: ImageEntry, context: OpenedContext, { platform, sourceDateEpoch }: LoadOptions): Plan {
   return planBuildfile(context.buildfileText, context.buildfileName, {
-    target: entry.target,
+    targets: entry.target === undefined ? [] : [entry.target],
     args: entry.args,
     platform,
     buildPlatform: platform,

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { buildImage, openBuildContext, planBuildfile, pushImage } from '../builder/index.ts';
+import { buildImages, noPins, openBuildContext, planBuildfile, pushImage } from '../builder/index.ts';
 import { parseReference } from '../core/index.ts';
 import { type DockerRegistry, startDockerRegistry } from '../test/docker-registry.ts';
 import { missing } from '../test/requirements.ts';
@@ -9,7 +9,14 @@ import { RebuildHistory } from './history.ts';
 import { type ListedImage, loadImages } from './listed-image.ts';
 import { checkImages, type RoundResult, rebuildImages } from './round.ts';
 
-const build = { jobs: 2, network: 'none', proxies: {} } as const;
+const build = {
+  jobs: 2,
+  network: 'none',
+  proxies: {},
+  secrets: { find: async () => undefined },
+  sshAgents: new Map<string, string>(),
+  limits: {},
+} as const;
 
 let registry: DockerRegistry;
 let bench: TestWorkshop;
@@ -192,6 +199,7 @@ async function pushBase(image: string, version: string): Promise<void> {
   const opened = await openBuildContext(path.join(context, 'bases', image));
   const plan = planBuildfile(opened.buildfileText, opened.buildfileName, {
     args: new Map(),
+    targets: [],
     platform,
     buildPlatform: platform,
     baseFolder: opened.buildfileFolder,
@@ -199,9 +207,11 @@ async function pushBase(image: string, version: string): Promise<void> {
   const reference = parseReference(name(image));
   const { contextFolder, ignore } = opened;
   const onEvent = () => {};
-  await buildImage(plan, workshop, [reference], {
+  await buildImages({ plans: [plan], names: new Map([['main', [reference]]]) }, workshop, {
     ...build,
     contextFolder,
+    buildfile: path.join(contextFolder, 'Buildfile'),
+    pins: noPins,
     ignore,
     noCache: false,
     pull: false,

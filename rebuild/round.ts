@@ -1,8 +1,9 @@
 import {
   type BuildEvent,
   type BuildOptions,
-  type BuildResult,
-  buildImage,
+  type BuiltTarget,
+  buildImages,
+  noPins,
   openBootstrapBase,
   pushImage,
   registryDigestOf,
@@ -32,7 +33,7 @@ export type RebuildEvent =
 
 export interface RoundOptions extends CallOptions {
   /** How images are built. */
-  readonly build: Pick<BuildOptions, 'jobs' | 'network' | 'proxies'>;
+  readonly build: Pick<BuildOptions, 'jobs' | 'network' | 'proxies' | 'secrets' | 'sshAgents' | 'limits'>;
   /** Must not throw. */
   readonly onEvent?: (event: RebuildEvent) => void;
 }
@@ -138,16 +139,22 @@ async function outcomeOf(
   }
 }
 
-function build(image: ListedImage, workshop: Workshop, options: RoundOptions): Promise<BuildResult> {
-  return buildImage(image.plan, workshop, [image.reference], {
+async function build(image: ListedImage, workshop: Workshop, options: RoundOptions): Promise<BuiltTarget> {
+  const names = new Map(image.plan.targets.map((target) => [target, [image.reference]]));
+  const { targets } = await buildImages({ plans: [image.plan], names }, workshop, {
     ...options.build,
     contextFolder: image.contextFolder,
+    buildfile: image.buildfile,
+    pins: noPins,
     ignore: image.ignore,
     noCache: false,
     pull: true,
     signal: options.signal,
     onEvent: (event) => options.onEvent?.({ type: 'build', image, event }),
   });
+  const [built] = targets;
+  if (built === undefined) throw new TypeError('a plan has a target');
+  return built;
 }
 
 async function observeAll(

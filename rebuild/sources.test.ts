@@ -8,7 +8,7 @@ const [one, two, three] = ['1', '2', '3'].map((text) => sha256(text)) as [Digest
 
 function sourcesOfBuildfile(text: string) {
   const platform = platformOf('x64');
-  const options = { args: new Map(), platform, buildPlatform: platform, baseFolder: '/project' };
+  const options = { targets: [], args: new Map(), platform, buildPlatform: platform, baseFolder: '/project' };
   return sourcesOf(planBuildfile(text, 'Buildfile', options));
 }
 

@@ -13,6 +13,7 @@ export { forEachEntry } from './layer/decode.ts';
 export { decompressed } from './layer/decompress.ts';
 export { encodeLayer } from './layer/encode.ts';
 export * from './layer/entry.ts';
+export { mergedEntries } from './layer/merge.ts';
 export { describePrivilege, enterUserNamespace, type Privilege } from './privilege.ts';
 export {
   runSandbox,

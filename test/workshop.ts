@@ -5,7 +5,10 @@ import {
   type BuildEvent,
   type BuildOptions,
   type BuildResult,
-  buildImage,
+  type BuiltTarget,
+  buildImages,
+  noPins,
+  type PlanOptions,
   parseIgnoreFile,
   planBuildfile,
   Workshop,
@@ -26,10 +29,16 @@ export interface TestWorkshop extends AsyncDisposable {
   /** Puts files into the context; keys are paths. */
   put(files: Readonly<Record<string, string>>): Promise<void>;
   /** Builds a Buildfile's text; events collect in `events`. */
-  build(buildfile: string, options?: Partial<BuildOptions> & { readonly target?: string }): Promise<TestBuild>;
+  build(buildfile: string, options?: TestBuildOptions): Promise<TestBuild>;
 }
 
-export interface TestBuild extends BuildResult {
+export interface TestBuildOptions extends Partial<BuildOptions> {
+  readonly target?: string;
+  readonly args?: Readonly<Record<string, string>>;
+  readonly contexts?: PlanOptions['contexts'];
+}
+
+export interface TestBuild extends BuildResult, BuiltTarget {
   readonly image: Image;
   readonly events: readonly BuildEvent[];
   /** Titles of steps that ran and of those that were cached. */
@@ -74,32 +83,41 @@ async function build(
   workshop: Workshop,
   context: string,
   buildfile: string,
-  options: Partial<BuildOptions> & { readonly target?: string },
+  options: TestBuildOptions,
 ): Promise<TestBuild> {
-  const { target, ...rest } = options;
+  const { target, args, contexts, ...rest } = options;
   const plan = planBuildfile(buildfile, 'Buildfile', {
-    args: new Map(),
+    args: new Map(Object.entries(args ?? {})),
+    targets: target === undefined ? [] : [target],
     platform,
     buildPlatform: platform,
     baseFolder: context,
-    ...(target === undefined ? {} : { target }),
+    ...(contexts === undefined ? {} : { contexts }),
   });
+  const names = new Map(plan.targets.map((name) => [name, [parseReference('result')]]));
   const events: BuildEvent[] = [];
-  const result = await buildImage(plan, workshop, [parseReference('result')], {
+  const result = await buildImages({ plans: [plan], names }, workshop, {
     contextFolder: context,
+    buildfile: path.join(context, 'Buildfile'),
     ignore: parseIgnoreFile(''),
     noCache: false,
     pull: false,
     jobs: 2,
     network: 'none',
     proxies: {},
+    pins: noPins,
+    secrets: { find: async () => undefined },
+    sshAgents: new Map(),
+    limits: {},
     onEvent: (event) => events.push(event),
     ...rest,
   });
   const ended = (cached: boolean) =>
     events.flatMap((event) => (event.type === 'done' && event.cached === cached ? [event.vertex.title] : []));
-  const image = await openImage(workshop.content, result.descriptor, { platform });
-  return { ...result, image, events, ran: ended(false), cached: ended(true) };
+  const [built] = result.targets;
+  if (built === undefined) throw new TypeError('nothing was built');
+  const image = await openImage(workshop.content, built.descriptor, { platform });
+  return { ...result, ...built, image, events, ran: ended(false), cached: ended(true) };
 }
 
 async function isInitialNamespace(): Promise<boolean> {

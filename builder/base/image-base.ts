@@ -7,6 +7,7 @@ import {
   type Reference,
   withDefaultTag,
 } from '../../core/index.ts';
+import type { Pins } from '../lock/pins.ts';
 import type { Workshop } from '../workshop/workshop.ts';
 import { registryDigestOf } from './origins.ts';
 import { findLocalImage, pullImage } from './pull-image.ts';
@@ -29,7 +30,7 @@ export interface OpenBase {
 export async function openImageBase(
   workshop: Workshop,
   reference: Reference,
-  options: CallOptions & { readonly platform: Platform; readonly pull: boolean },
+  options: CallOptions & { readonly platform: Platform; readonly pull: boolean; readonly pins: Pins },
 ): Promise<OpenBase> {
   const name = formatReference(withDefaultTag(reference));
   const image = options.pull ? undefined : await findLocalImage(workshop, name, options);

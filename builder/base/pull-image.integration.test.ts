@@ -14,6 +14,7 @@ import { copyImage } from '../../registry/index.ts';
 import { type DockerRegistry, startDockerRegistry } from '../../test/docker-registry.ts';
 import { missing } from '../../test/requirements.ts';
 import { openTestWorkshop, type TestWorkshop } from '../../test/workshop.ts';
+import { noPins } from '../lock/pins.ts';
 import { openImageBase } from './image-base.ts';
 import { pullImage } from './pull-image.ts';
 
@@ -40,7 +41,7 @@ describe.skipIf(missing('root', 'busybox', 'docker-registry'))('pullImage', () =
     const first = await pullImage(workshop, reference, { platform: arm64 });
     const second = await pullImage(workshop, reference, { platform: amd64 });
     const third = await pullImage(workshop, reference, { platform: amd64 });
-    const base = await openImageBase(workshop, reference, { platform: arm64, pull: false });
+    const base = await openImageBase(workshop, reference, { platform: arm64, pull: false, pins: noPins });
 
     expect([first, second, third].map(({ moved }) => moved)).toEqual([true, true, false]);
     expect([first, second, third, base].map(({ image }) => platformShown(image))).toEqual([

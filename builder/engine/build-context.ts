@@ -2,8 +2,10 @@ import type { CallOptions, Platform } from '../../core/index.ts';
 import type { IgnoreRules } from '../buildfile/ignore.ts';
 import type { FileDigests } from '../copy/file-digests.ts';
 import type { OnBuildEvent, Vertex } from '../events.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { Pins } from '../lock/pins.ts';
+import type { Plan, StepNetwork } from '../plan/plan.ts';
 import type { Workshop } from '../workshop/workshop.ts';
+import type { BuildTrace } from './build-trace.ts';
 import type { StageState } from './stage-state.ts';
 
 /** What the caller of a build decides. */
@@ -11,26 +13,59 @@ export interface BuildOptions extends CallOptions {
   /** Absolute path. */
   readonly contextFolder: string;
   readonly ignore: IgnoreRules;
+  /** What this Buildfile is called in traces of builds: absolute path. */
+  readonly buildfile: string;
   /** Runs every step again; results are still remembered. */
   readonly noCache: boolean;
+  /** Stages whose steps are run again. */
+  readonly noCacheStages?: ReadonlySet<string>;
   /** Asks registries and package archives again for what a base is now. */
   readonly pull: boolean;
   /** Steps that run at once. */
   readonly jobs: number;
-  /** Network of `run` steps that name none. */
-  readonly network: 'none' | 'host';
+  /** Network of steps that name none. */
+  readonly network: StepNetwork;
   /** HTTP_PROXY and its kin: reach `run` steps, never a key or the history. */
   readonly proxies: Readonly<Record<string, string>>;
+  readonly pins: Pins;
+  /** Values for secret mounts. */
+  readonly secrets: SecretSource;
+  /** Sockets of ssh agents by id, absolute paths. */
+  readonly sshAgents: ReadonlyMap<string, string>;
+  readonly limits: StepLimits;
+  /** What is added to every result. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** All layers of a result become one. */
+  readonly squash?: boolean;
   readonly onEvent: OnBuildEvent;
 }
 
-/** One build under way: what every step of it may use. */
+/** Where secrets come from; asked when a step runs, so that an unused one is never read. */
+export interface SecretSource {
+  /** Undefined when there is no such secret. */
+  find(id: string, options?: CallOptions): Promise<Buffer | undefined>;
+}
+
+/** What a step may use of the machine; an absent one is not limited. */
+export interface StepLimits {
+  readonly memoryBytes?: number;
+  /** May be a fraction. */
+  readonly cpus?: number;
+  readonly pids?: number;
+  readonly shmBytes?: number;
+  /** By name without `RLIMIT_`, lower case; -1 is unlimited. */
+  readonly ulimits?: ReadonlyMap<string, { readonly soft: number; readonly hard: number }>;
+}
+
+/** One plan of a build under way: what every step of it may use. */
 export interface BuildContext {
   readonly workshop: Workshop;
   readonly plan: Plan;
   readonly platform: Platform;
   readonly options: BuildOptions;
   readonly digests: FileDigests;
+  readonly trace: BuildTrace;
   /** Another stage's end; a copy from it waits here. */
   stageEnd(name: string, options?: CallOptions): Promise<StageState>;
 }
@@ -38,4 +73,5 @@ export interface BuildContext {
 /** A step's own place to speak from, with the build's first-failure signal. */
 export interface StepScope extends CallOptions {
   readonly vertex: Vertex;
+  readonly stage: string;
 }

@@ -10,14 +10,19 @@ import { bootstrapName, openBootstrapBase } from '../base/bootstrap-base.ts';
 import { type OpenBase, openImageBase } from '../base/image-base.ts';
 import { openLayoutBase } from '../base/layout-base.ts';
 import type { BaseSource, PlanStage, Step } from '../plan/plan.ts';
+import { stagesNeeded } from '../plan/stages-needed.ts';
 import { createdTime, historyOf, stepText } from './assemble.ts';
 import type { BuildContext, StepScope } from './build-context.ts';
 import type { LayerOutcome } from './cached-layer.ts';
 import { copyStep } from './copy-step.ts';
 import { StepError, StepFailedError } from './errors.ts';
+import { fetchStep } from './fetch-step.ts';
 import { changedDefaults } from './image-changes.ts';
+import { LayerGroup } from './layer-group.ts';
+import { packagesStep } from './packages-step.ts';
 import { runStep } from './run-step.ts';
 import { type StageState, scratchState, withEnv } from './stage-state.ts';
+import { testStep } from './test-step.ts';
 import type { VertexLog } from './vertex-log.ts';
 import { workdirStep } from './workdir-step.ts';
 
@@ -25,13 +30,20 @@ export interface StageTools extends CallOptions {
   readonly log: VertexLog;
   /** Bounds how many steps run at once. */
   readonly limit: <R>(task: () => Promise<R>) => Promise<R>;
+  /** Progress then says which platform a step is for. */
+  readonly severalPlatforms: boolean;
 }
 
 /** Builds one stage: its base, then its steps in order. */
 export async function buildStage(context: BuildContext, stage: PlanStage, tools: StageTools): Promise<StageState> {
   let state = await baseState(context, stage, tools);
   const shown = stage.steps.filter((step) => !isSetting(step));
+  let group = new LayerGroup(undefined, state);
   for (const step of stage.steps) {
+    if (!isSetting(step) && step.layer !== group.name) {
+      state = await group.merged(context, state, tools);
+      group = new LayerGroup(step.layer, state);
+    }
     const before = state;
     const after = isSetting(step)
       ? setState(before, step)
@@ -40,10 +52,22 @@ export async function buildStage(context: BuildContext, stage: PlanStage, tools:
           stage,
           place: `${shown.indexOf(step) + 1}/${shown.length}`,
         });
-    const emptyLayer = after.layers.length === before.layers.length;
-    state = { ...after, history: [...before.history, historyOf(step, createdTime(context), emptyLayer)] };
+    state = withOrigin(after, before, stage, step, createdTime(context));
   }
-  return { ...state, config: changedDefaults(state, stage.image) };
+  state = await group.merged(context, state, tools);
+  return { ...state, config: changedDefaults(state, stage.image), annotations: { ...stage.image.annotations } };
+}
+
+/** Records what a step added: a line of history, and where its layer came from. A test leaves no trace. */
+function withOrigin(after: StageState, before: StageState, stage: PlanStage, step: Step, created: string): StageState {
+  if (step.verb === 'test') return after;
+  const isEmpty = after.layers.length === before.layers.length;
+  const origin = { kind: step.verb, stage: stage.name, steps: [stepText(step)] };
+  return {
+    ...after,
+    history: [...before.history, historyOf(step, created, isEmpty)],
+    origins: isEmpty ? before.origins : [...before.origins, origin],
+  };
 }
 
 /** A step that only says how those after it are to be carried out: there is no work in it to show. */
@@ -75,11 +99,12 @@ async function shownStep(
   tools: StageTools & { readonly stage: PlanStage; readonly place: string },
 ): Promise<StageState> {
   const { log, limit, signal, stage, place } = tools;
-  // A stage that is copied from is waited for outside the limit: a waiting step must not keep a running one out.
-  if (step.verb === 'copy' && step.from.kind === 'stage') await context.stageEnd(step.from.stage, tools);
-  const title = `[${stage.name} ${place}] ${step.title ?? oneLine(stepText(step))}`;
+  // Stages that are copied from are waited for outside the limit: a waiting step must not keep a running one out.
+  for (const name of stagesNeeded(step)) await context.stageEnd(name, tools);
+  const platform = tools.severalPlatforms ? `${formatPlatform(context.platform)} ` : '';
+  const title = `[${platform}${stage.name} ${place}] ${step.title ?? oneLine(stepText(step))}`;
   const outcome = await log.tell({ stage: stage.name, title, position: step.position }, (vertex) =>
-    limit(() => located(step, () => applyStep(context, state, step, { vertex, signal }))),
+    limit(() => located(step, () => applyStep(context, state, step, { vertex, signal, stage: stage.name }))),
   );
   return outcome.state;
 }
@@ -94,8 +119,14 @@ async function applyStep(
   switch (step.verb) {
     case 'run':
       return runStep(context, state, step, scope);
+    case 'test':
+      return testStep(context, state, step, scope);
     case 'copy':
       return copyStep(context, state, step, scope);
+    case 'fetch':
+      return fetchStep(context, state, step, scope);
+    case 'packages':
+      return packagesStep(context, state, step, scope);
     case 'workdir':
       return workdirStep(context, state, step, scope);
     default:
@@ -107,7 +138,8 @@ async function baseState(context: BuildContext, stage: PlanStage, tools: StageTo
   const { base } = stage;
   if (base.kind === 'scratch') return scratchState;
   if (base.kind === 'stage') return context.stageEnd(base.stage, tools);
-  const title = `[${stage.name}] FROM ${baseName(base)}`;
+  const platform = tools.severalPlatforms ? `${formatPlatform(context.platform)} ` : '';
+  const title = `[${platform}${stage.name}] FROM ${baseName(base)}`;
   const { image, record } = await tools.log.tell(
     { stage: stage.name, title, position: stage.position },
     async (_vertex, status) => ({
@@ -120,7 +152,17 @@ async function baseState(context: BuildContext, stage: PlanStage, tools: StageTo
     const text = `${baseName(base)} is for ${formatPlatform(config)}; this build is for ${formatPlatform(context.platform)}`;
     context.options.onEvent({ type: 'warning', text, position: stage.position });
   }
-  return { ...scratchState, layers, config: config.config, history: config.history, base: record, sources: [record] };
+  const origin = { kind: 'base' as const, stage: stage.name, steps: [`FROM ${record.name}`] };
+  return {
+    ...scratchState,
+    layers,
+    config: config.config,
+    history: config.history,
+    base: record,
+    sources: [record],
+    origins: layers.map(() => origin),
+    baseLayers: layers.length,
+  };
 }
 
 async function openBase(
@@ -130,7 +172,7 @@ async function openBase(
   { signal }: CallOptions,
 ): Promise<OpenBase> {
   const { workshop, platform } = context;
-  const options = { signal, platform, pull: context.options.pull };
+  const options = { signal, platform, pull: context.options.pull, pins: context.options.pins };
   switch (base.kind) {
     case 'image':
       return openImageBase(workshop, parseReference(base.reference), options);

@@ -1,11 +1,11 @@
-import { type CacheKey, type CallOptions, mediaTypes } from '../../core/index.ts';
+import { type CacheKey, type CallOptions, digestHex, formatPlatform, mediaTypes } from '../../core/index.ts';
 import type { WrittenLayer } from '../workshop/layers.ts';
 import { type CachedResult, cacheKeyOf, type Preimage } from '../workshop/step-cache.ts';
-import type { BuildContext } from './build-context.ts';
+import type { BuildContext, StepScope } from './build-context.ts';
 import { chainIdOfState, type StageState } from './stage-state.ts';
 
 /** Bumped when the same inputs would give other bytes. */
-const engineVersion = '1';
+const engineVersion = '2';
 
 export interface LayerOutcome {
   readonly state: StageState;
@@ -17,7 +17,7 @@ export function commonPreimage(context: BuildContext, state: StageState): Preima
   const { sourceDateEpoch } = context.plan;
   return [
     ['engine', engineVersion],
-    ['platform', `${context.platform.os}/${context.platform.architecture}/${context.platform.variant ?? ''}`],
+    ['platform', formatPlatform(context.platform)],
     ['parent', chainIdOfState(state) ?? 'scratch'],
     ...(sourceDateEpoch === undefined ? [] : [['source-date-epoch', sourceDateEpoch] as const]),
   ];
@@ -25,27 +25,78 @@ export function commonPreimage(context: BuildContext, state: StageState): Preima
 
 /**
  * The layer for a preimage: out of the cache when its blob is still here, else made by `make`, which gives undefined
- * when the file system did not change.
+ * when the file system did not change. The same preimage is made once, however many steps, builds and processes ask
+ * for it meanwhile.
  */
 export async function cachedLayer(
   context: BuildContext,
   state: StageState,
   preimage: Preimage,
   make: () => Promise<WrittenLayer | undefined>,
-  options: CallOptions,
+  scope: StepScope,
 ): Promise<LayerOutcome> {
-  const { workshop } = context;
+  const { workshop, platform } = context;
+  const { clock } = workshop.options;
   const key = cacheKeyOf(preimage);
-  const found = context.options.noCache ? undefined : await usableResult(context, key, options);
-  if (found !== undefined) return { state: withResult(state, found), cached: true };
+  const startedMs = clock.now();
+  const outcome = await lookUp();
+  const durationMs = clock.now() - startedMs;
+  context.trace.add(scope.vertex, { key, cached: outcome.cached, durationMs, platform: formatPlatform(platform) });
+  return { state: withResult(state, outcome.result), cached: outcome.cached };
 
-  const startedMs = workshop.options.clock.now();
+  async function lookUp(): Promise<StepResult> {
+    const found = mustRun(context, scope) ? undefined : await usableResult(context, key, scope);
+    if (found !== undefined) return { result: found, cached: true };
+    const mine: Promise<StepResult>[] = [];
+    const under = workshop.stepsUnderWay.run(key, () => {
+      const made = makeOnce(context, key, preimage, make, scope);
+      mine.push(made);
+      return made;
+    });
+    return mine.length > 0 ? under : joined(under);
+  }
+
+  /** Another step of this process does it: if that one is called off, this one still has to. */
+  async function joined(under: Promise<StepResult>): Promise<StepResult> {
+    const [ended] = await Promise.allSettled([under]);
+    if (ended.status === 'fulfilled') return { ...ended.value, cached: true };
+    scope.signal?.throwIfAborted();
+    return makeOnce(context, key, preimage, make, scope);
+  }
+}
+
+interface StepResult {
+  readonly result: CachedResult;
+  readonly cached: boolean;
+}
+
+/** With the lock of the key held, so that another process that does the same is waited for. */
+async function makeOnce(
+  context: BuildContext,
+  key: CacheKey,
+  preimage: Preimage,
+  make: () => Promise<WrittenLayer | undefined>,
+  scope: StepScope,
+): Promise<StepResult> {
+  const { workshop } = context;
+  const { clock } = workshop.options;
+  const lockName = `step-${digestHex(key)}`;
+  await using _lock = await workshop.locks.acquire(lockName, 'exclusive', scope);
+  const found = mustRun(context, scope) ? undefined : await usableResult(context, key, scope);
+  if (found !== undefined) return { result: found, cached: true };
+
+  const startedMs = clock.now();
   const written = await make();
   const result: CachedResult =
     written === undefined ? { size: 0 } : { diffId: written.layer.diffId, size: written.layer.descriptor.size };
-  const endedMs = workshop.options.clock.now();
+  const endedMs = clock.now();
   await workshop.cache.remember(key, preimage, result, { atMs: endedMs, durationMs: endedMs - startedMs });
-  return { state: withResult(state, result), cached: false };
+  workshop.locks.forget(lockName);
+  return { result, cached: false };
+}
+
+function mustRun({ options }: BuildContext, { stage }: StepScope): boolean {
+  return options.noCache || options.noCacheStages?.has(stage) === true;
 }
 
 async function usableResult(

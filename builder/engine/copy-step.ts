@@ -90,7 +90,7 @@ async function openSource(context: BuildContext, step: CopyStep, scope: StepScop
   switch (from.kind) {
     case 'context':
       return {
-        tree: new ContextTree(options.contextFolder, options.ignore, { preserveMode: step.preserveMode }),
+        tree: new ContextTree(options.contextFolder, options.ignore, { preserveMode: step.preserve.includes('mode') }),
         records: [],
       };
     case 'stage': {
@@ -107,6 +107,7 @@ async function openSource(context: BuildContext, step: CopyStep, scope: StepScop
         ...scope,
         platform: context.platform,
         pull: options.pull,
+        pins: options.pins,
       });
       if (image.layers.length === 0)
         throw new ToolError('COPY_SOURCE_NOT_FOUND', `image ${from.reference} has no files`);
@@ -116,5 +117,8 @@ async function openSource(context: BuildContext, step: CopyStep, scope: StepScop
         records: [record],
       };
     }
+    case 'folder':
+    case 'layout':
+      throw new Error('not yet');
   }
 }

@@ -16,6 +16,8 @@ export interface OpenedContext {
   /** Absolute path. */
   readonly contextFolder: string;
   readonly buildfileText: string;
+  /** Absolute path of the Buildfile. */
+  readonly buildfile: string;
   /** What messages call the Buildfile. */
   readonly buildfileName: string;
   /** Absolute path; `oci:` paths are relative to it. */
@@ -49,7 +51,14 @@ export async function openBuildContext(
     });
   }
   const ignore = await readIgnoreRules(file, folder, { ...options, workingFolder });
-  return { contextFolder: folder, buildfileText, buildfileName, buildfileFolder: path.dirname(file), ignore };
+  return {
+    contextFolder: folder,
+    buildfile: file,
+    buildfileText,
+    buildfileName,
+    buildfileFolder: path.dirname(file),
+    ignore,
+  };
 }
 
 async function readIgnoreRules(

@@ -9,7 +9,7 @@ import {
   type Snapshot,
   type UserIds,
 } from '../../runtime/index.ts';
-import type { Command, RunStep } from '../plan/plan.ts';
+import type { Command, RunStep, StepNetwork } from '../plan/plan.ts';
 import { madeTimes, type WrittenLayer, writeLayer } from '../workshop/layers.ts';
 import type { Preimage } from '../workshop/step-cache.ts';
 import type { BuildContext, StepScope } from './build-context.ts';
@@ -28,7 +28,7 @@ interface Invocation {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly user: string;
-  readonly network: 'none' | 'host';
+  readonly network: StepNetwork;
 }
 
 /** Runs a command in a transient container on the stage so far; what it changed is the layer. */
@@ -101,7 +101,7 @@ async function execute(
     cwd: invocation.cwd,
     user,
     hostname,
-    network: invocation.network,
+    network: invocation.network === 'default' ? 'host' : invocation.network,
     mounts: [],
     terminal: false,
     volatile: true,

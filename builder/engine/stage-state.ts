@@ -1,6 +1,7 @@
 import { type ChainId, type ContainerDefaults, chainIdsOf, type HistoryEntry, type Image } from '../../core/index.ts';
 import { defaultPath, environment } from '../../runtime/index.ts';
 import type { BaseRecord } from '../base/image-base.ts';
+import type { Step } from '../plan/plan.ts';
 
 /** A stage after some of its steps: what its next step starts from. Immutable; steps give a new one. */
 export interface StageState {
@@ -14,6 +15,20 @@ export interface StageState {
   readonly base: BaseRecord | undefined;
   /** Every base that had a part in this stage, through other stages too. */
   readonly sources: readonly BaseRecord[];
+  /** Where each layer came from, as long as `layers`. */
+  readonly origins: readonly LayerOrigin[];
+  /** How many of the layers are the base's. */
+  readonly baseLayers: number;
+  /** What `[image]` says the manifest carries. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What made a layer: part of the map that an image carries. */
+export interface LayerOrigin {
+  readonly kind: Step['verb'] | 'base';
+  readonly stage: string;
+  /** As the history has them; several when steps share the layer. */
+  readonly steps: readonly string[];
 }
 
 /** A script stops at its first failing line. */
@@ -26,6 +41,9 @@ export const scratchState: StageState = {
   shell: undefined,
   base: undefined,
   sources: [],
+  origins: [],
+  baseLayers: 0,
+  annotations: {},
 };
 
 export function chainIdOfState(state: StageState): ChainId | undefined {

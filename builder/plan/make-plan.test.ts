@@ -8,7 +8,13 @@ import { makePlan, planBuildfile } from './make-plan.ts';
 import type { PlanOptions } from './plan-options.ts';
 
 const linux = { os: 'linux', architecture: 'amd64' };
-const options: PlanOptions = { args: new Map(), platform: linux, buildPlatform: linux, baseFolder: '/context' };
+const options: PlanOptions = {
+  targets: [],
+  args: new Map(),
+  platform: linux,
+  buildPlatform: linux,
+  baseFolder: '/context',
+};
 
 function problemsOf(make: () => unknown): string[] {
   try {

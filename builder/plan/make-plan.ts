@@ -46,16 +46,16 @@ function planDocument(document: TomlDocument, options: PlanOptions): Plan {
     args: Object.fromEntries(scope.values),
   };
   const planned = new Map(Array.from(written, ([name, stage]) => [name, planStage(name, stage, context)]));
-  const target = findTarget(content, stages, document, options, report);
+  const targets = findTargets(content, stages, document, options, report);
   const graph = new Map(Array.from(planned, ([name, stage]) => [name, stage.needs]));
   for (const cycle of orderStages(graph, stages).cycles) report(cycleProblem(cycle));
   const all = [...formatProblems, ...argumentProblems, ...problems];
-  if (all.length > 0 || target === undefined) throw new BuildfileError(all, new Map([[document.file, document.text]]));
+  if (all.length > 0 || targets.length === 0) throw new BuildfileError(all, new Map([[document.file, document.text]]));
   const sourceDateEpoch = sourceDateEpochOf(options);
   return {
     platform: options.platform,
-    stages: orderStages(graph, [target]).order.flatMap((name) => planned.get(name)?.stage ?? []),
-    target,
+    stages: orderStages(graph, targets).order.flatMap((name) => planned.get(name)?.stage ?? []),
+    targets,
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
   };
 }
@@ -110,21 +110,24 @@ function planStage(name: string, { content, at }: WrittenStage, context: StepCon
   return { stage, needs };
 }
 
-function findTarget(
+function findTargets(
   content: BuildfileContent,
   stages: ReadonlySet<string>,
   document: TomlDocument,
   options: PlanOptions,
   report: (problem: Problem) => void,
-): string | undefined {
-  const asked = options.target;
-  if (asked !== undefined && !stages.has(asked)) {
-    report(unknownStage(asked, stages, { file: '--target', line: 1, column: 1 }));
+): readonly string[] {
+  const { targets } = options;
+  const asked = new Set(targets === 'all' ? stages : targets);
+  for (const target of asked) {
+    if (!stages.has(target)) report(unknownStage(target, stages, { file: '--target', line: 1, column: 1 }));
   }
   if (content.default !== undefined && !stages.has(content.default)) {
     report(unknownStage(content.default, stages, document.valuePosition(['default'])));
   }
-  return asked ?? content.default ?? [...stages].at(-1);
+  if (asked.size > 0) return [...asked];
+  const chosen = content.default ?? [...stages].at(-1);
+  return chosen === undefined ? [] : [chosen];
 }
 
 function unknownStage(name: string, stages: ReadonlySet<string>, position: Problem['position']): Problem {

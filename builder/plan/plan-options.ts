@@ -1,9 +1,18 @@
 import type { Platform } from '../../core/index.ts';
+import type { LayoutSource } from './plan.ts';
+
+/** Where `--build-context NAME=…` leads: a folder (absolute path), an image, or a layout. */
+export type NamedContext =
+  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly kind: 'image'; readonly reference: string }
+  | LayoutSource;
 
 /** What a plan depends on besides the Buildfile. */
 export interface PlanOptions {
-  /** Stage to build; otherwise the file's `default`, otherwise its last stage. */
-  readonly target?: string | undefined;
+  /** Stages to build, or all of them; when empty, the file's `default`, otherwise its last stage. */
+  readonly targets: readonly string[] | 'all';
+  /** `--build-context`: what a name means instead of a stage or an image. */
+  readonly contexts?: ReadonlyMap<string, NamedContext>;
   /** `--build-arg`. */
   readonly args: ReadonlyMap<string, string>;
   /** Of the result. */

@@ -44,6 +44,7 @@ function runStep(
     ...(workdir === undefined ? {} : { workdir }),
     ...(shell === undefined ? {} : { shell }),
     ...(network === 'none' || network === 'host' ? { network } : {}),
+    mounts: [],
   };
 }
 
@@ -66,7 +67,9 @@ function copyStep(
     exclude,
     ...(owner === undefined ? {} : { owner }),
     ...(bits === undefined ? {} : { mode: bits }),
-    preserveMode: preserve.includes('mode'),
+    preserve: preserve.filter((what) => what === 'mode'),
+    parents: false,
+    optional: false,
   };
 }
 

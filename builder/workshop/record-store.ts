@@ -13,7 +13,12 @@ export type RecordKind =
   | 'builds-v1'
   | 'compressed-v1'
   | 'contexts-v1'
-  | 'rebuilds-v1';
+  | 'rebuilds-v1'
+  | 'traces-v1'
+  | 'merged-v1'
+  | 'fetches-v1'
+  | 'package-sets-v1'
+  | 'used-v1';
 
 /**
  * Small JSON records, one file each. A record whose check does not match, or that cannot be parsed, reads as absent:

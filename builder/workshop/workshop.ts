@@ -17,7 +17,7 @@ import {
 import { type CredentialSource, OciLayout, openRepository, type RemoteRepository } from '../../registry/index.ts';
 import { decompressed, type Launcher, type LayerSource, type Snapshot, Snapshots } from '../../runtime/index.ts';
 import { RecordStore } from './record-store.ts';
-import { StepCache } from './step-cache.ts';
+import { type CachedResult, StepCache } from './step-cache.ts';
 
 /** What a workshop is made of; the composition root decides all of it. */
 export interface WorkshopOptions {
@@ -48,6 +48,8 @@ export class Workshop implements AsyncDisposable {
   #inUse: AsyncDisposable;
   /** Bases that are being made: stages that want the same one wait for it. */
   readonly basesUnderWay = new InFlight<Image>();
+  /** Steps that are being carried out, by cache key. */
+  readonly stepsUnderWay = new InFlight<{ readonly result: CachedResult; readonly cached: boolean }>();
 
   private constructor(options: WorkshopOptions, content: OciLayout, locks: LockFolder, inUse: AsyncDisposable) {
     this.options = options;

@@ -2,21 +2,96 @@ import { defineCommand, type FlagTable, type FlagValues } from '../command.ts';
 import { progressModes } from '../progress/progress.ts';
 
 const flags = {
-  tag: { kind: 'list', short: 't', placeholder: 'NAME', summary: 'Name for the result, NAME[:TAG]; may be repeated' },
+  tag: {
+    kind: 'list',
+    short: 't',
+    placeholder: 'NAME',
+    summary: 'Name for the result, NAME[:TAG], or STAGE=NAME[:TAG] with several targets; may be repeated',
+  },
   file: { kind: 'value', short: 'f', placeholder: 'FILE', summary: 'The Buildfile (default CONTEXT/Buildfile)' },
   target: {
-    kind: 'value',
+    kind: 'list',
     placeholder: 'STAGE',
-    summary: 'Stage to build (default: the file’s default, else its last)',
+    summary: 'Stage to build (default: the file’s default, else its last); may be repeated',
   },
+  all: { kind: 'switch', summary: 'Build every stage' },
   'build-arg': {
     kind: 'list',
     placeholder: 'KEY=VALUE',
     summary: 'Value for one of the file’s args; KEY alone takes it from the environment',
   },
+  'build-context': {
+    kind: 'list',
+    placeholder: 'NAME=SOURCE',
+    summary: 'What a name means in from: a folder, an image, or oci:PATH',
+  },
+  platform: {
+    kind: 'list',
+    placeholder: 'OS/ARCH',
+    summary: 'Platform of the result; several, separated by commas, give an index',
+  },
   'no-cache': { kind: 'switch', summary: 'Carry out every step again' },
+  'no-cache-filter': { kind: 'list', placeholder: 'STAGE', summary: 'Carry out the steps of this stage again' },
   pull: { kind: 'switch', summary: 'Ask the registry for newer base images' },
   push: { kind: 'switch', summary: 'Push every name when the build has succeeded' },
+  secret: {
+    kind: 'list',
+    placeholder: 'id=ID[,src=FILE|,env=NAME]',
+    summary: 'A secret that steps may mount',
+  },
+  ssh: { kind: 'list', placeholder: 'default|ID[=SOCKET]', summary: 'An ssh agent that steps may mount' },
+  network: {
+    kind: 'value',
+    placeholder: 'MODE',
+    choices: ['default', 'none', 'host'],
+    summary: 'Network of steps that name none: default (their own, with a way out), none or host',
+  },
+  jobs: { kind: 'value', short: 'j', placeholder: 'N', summary: 'Steps that run at once (default: one per processor)' },
+  memory: { kind: 'value', short: 'm', placeholder: 'SIZE', summary: 'Memory of each step: 512m, 2g' },
+  cpus: { kind: 'value', placeholder: 'N', summary: 'Processors of each step: 1.5' },
+  'pids-limit': { kind: 'value', placeholder: 'N', summary: 'Processes and threads of each step' },
+  'shm-size': { kind: 'value', placeholder: 'SIZE', summary: 'Size of /dev/shm (default 64m)' },
+  ulimit: { kind: 'list', placeholder: 'NAME=SOFT[:HARD]', summary: 'A limit of each process, such as nofile=1024' },
+  frozen: { kind: 'switch', summary: 'Refuse to change Buildfile.lock (the default when CI is set)' },
+  'no-lock': { kind: 'switch', summary: 'Neither read nor write Buildfile.lock' },
+  'cache-from': {
+    kind: 'list',
+    placeholder: 'type=registry|local,…',
+    summary: 'Take results of steps from there: ref=NAME or src=FOLDER',
+  },
+  'cache-to': {
+    kind: 'list',
+    placeholder: 'type=registry|local,…',
+    summary: 'Put results of steps there: ref=NAME or dest=FOLDER, mode=min|max',
+  },
+  output: {
+    kind: 'list',
+    short: 'o',
+    placeholder: 'type=oci|docker|tar|local,dest=PATH',
+    summary: 'Write the result there as well; dest=- is stdout',
+  },
+  squash: { kind: 'switch', summary: 'Make one layer of all, the base’s too' },
+  label: { kind: 'list', placeholder: 'KEY=VALUE', summary: 'Label for the result; may be repeated' },
+  annotation: { kind: 'list', placeholder: 'KEY=VALUE', summary: 'Annotation for the result; may be repeated' },
+  iidfile: { kind: 'value', placeholder: 'FILE', summary: 'Write the digest into FILE' },
+  'metadata-file': {
+    kind: 'value',
+    placeholder: 'FILE',
+    summary: 'Write digests, names and layers into FILE, as JSON',
+  },
+  'context-report': { kind: 'switch', summary: 'Say what was read of the context, and what the ignore file dropped' },
+  'shell-on-failure': { kind: 'switch', summary: 'Open a shell in the container of a step that failed' },
+  until: {
+    kind: 'value',
+    placeholder: 'STEP',
+    summary: 'Stop after this step: its number, STAGE:NUMBER, or its name; with -it open a shell there',
+  },
+  interactive: {
+    kind: 'switch',
+    short: 'i',
+    word: '-it',
+    summary: 'With --until: open a shell in the step’s container (also -it)',
+  },
   progress: {
     kind: 'value',
     placeholder: 'MODE',
@@ -24,13 +99,6 @@ const flags = {
     summary: `How progress is shown: ${progressModes.join(', ')}`,
   },
   quiet: { kind: 'switch', short: 'q', summary: 'Print only the digest' },
-  iidfile: { kind: 'value', placeholder: 'FILE', summary: 'Write the digest into FILE' },
-  network: {
-    kind: 'value',
-    placeholder: 'MODE',
-    choices: ['none', 'host'],
-    summary: 'Network of run steps that name none: none or host',
-  },
   json: { kind: 'switch', summary: 'Print the result as one JSON object, and errors as such' },
 } as const satisfies FlagTable;
 
@@ -38,7 +106,7 @@ export type BuildFlags = FlagValues<typeof flags>;
 
 export const build = defineCommand({
   about:
-    'Reads CONTEXT/Buildfile (or --file), builds the stages its target needs, and names the result in the store. The image’s digest is printed on stdout, progress on stderr.',
+    'Reads CONTEXT/Buildfile (or --file), builds the stages its targets need, and names the results in the store. Digests are printed on stdout, progress on stderr.',
   arguments: [{ name: 'CONTEXT', summary: 'Folder whose files the build may copy' }],
   flags,
   examples: [
@@ -46,6 +114,10 @@ export const build = defineCommand({
     {
       line: 'kiln build -t site --target app --build-arg NODE=24 --push ./site',
       says: 'One stage, with an argument, and push it',
+    },
+    {
+      line: 'kiln build --target app --target worker -t app=shop/app -t worker=shop/worker .',
+      says: 'Two stages in one run',
     },
   ],
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseEpoch } from './build-run.ts';
+import { parseEpoch } from './build-request.ts';
 
 describe('parseEpoch', () => {
   it.each([

@@ -1,0 +1,175 @@
+import os from 'node:os';
+import path from 'node:path';
+import {
+  type BuildOptions,
+  type BuildRequest,
+  type NamedContext,
+  type OpenedContext,
+  openBuildContext,
+  type Plan,
+  planBuildfile,
+} from '../builder/index.ts';
+import { formatPlatform, type Platform, parsePlatform, platformOf, type Reference, ToolError } from '../core/index.ts';
+import type { BuildFlags } from './commands/build.ts';
+import { proxyVariables } from './compose.ts';
+import type { Context } from './context.ts';
+import { assignment } from './environment-lines.ts';
+import { nameForImage } from './image-names.ts';
+import { limitsOf } from './limit-flags.ts';
+import { secretsOf, sshAgentsOf } from './secret-flags.ts';
+
+/** What a command line asks to be built, as far as it is known without touching the store. */
+export interface BuildCommandRequest {
+  readonly request: BuildRequest;
+  readonly names: readonly Reference[];
+  readonly context: OpenedContext;
+  /** All that a build needs besides its pins and where its progress goes. */
+  readonly options: Omit<BuildOptions, 'pins' | 'onEvent' | 'signal'>;
+}
+
+/**
+ * Reads the command line, the Buildfile and the ignore file; plans.
+ * @throws ToolError USAGE_*; BuildfileError
+ */
+export async function readBuildRequest(
+  context: Context,
+  flags: BuildFlags,
+  folder: string,
+): Promise<BuildCommandRequest> {
+  const opened = await openBuildContext(folder, {
+    file: flags.file,
+    workingFolder: context.folder,
+    signal: context.signal,
+  });
+  const plans = platformsOf(flags, context).map((platform) => planFor(platform, opened, flags, context));
+  const names = namesByTarget(flags, plans[0]?.targets ?? []);
+  if (flags.push && names.size === 0) {
+    throw new ToolError('USAGE_PUSH_WITHOUT_NAME', '--push needs a name to push to', { hint: 'add -t NAME' });
+  }
+  return {
+    request: { plans, names },
+    names: [...names.values()].flat(),
+    context: opened,
+    options: {
+      contextFolder: opened.contextFolder,
+      ignore: opened.ignore,
+      buildfile: opened.buildfile,
+      noCache: flags['no-cache'],
+      noCacheStages: new Set(flags['no-cache-filter'].flatMap(byComma)),
+      pull: flags.pull,
+      jobs: jobsOf(flags),
+      network: flags.network === 'none' || flags.network === 'host' ? flags.network : 'default',
+      proxies: proxyVariables(context.env),
+      secrets: secretsOf(flags.secret, context),
+      sshAgents: sshAgentsOf(flags.ssh, context),
+      limits: limitsOf(flags),
+      squash: flags.squash,
+      labels: pairs(flags.label, '--label', context),
+      annotations: pairs(flags.annotation, '--annotation', context),
+    },
+  };
+}
+
+function planFor(platform: Platform, opened: OpenedContext, flags: BuildFlags, context: Context): Plan {
+  const args = new Map(Object.entries(pairs(flags['build-arg'], '--build-arg', context)));
+  return planBuildfile(opened.buildfileText, opened.buildfileName, {
+    targets: flags.all ? 'all' : flags.target,
+    args,
+    contexts: contextsOf(flags, context),
+    platform,
+    buildPlatform: platformOf(process.arch),
+    sourceDateEpoch: parseEpoch(args.get('SOURCE_DATE_EPOCH') ?? context.env.SOURCE_DATE_EPOCH),
+    baseFolder: opened.buildfileFolder,
+  });
+}
+
+/** Without the flag, `DOCKER_DEFAULT_PLATFORM`, else this machine's. */
+function platformsOf(flags: Pick<BuildFlags, 'platform'>, { env }: Context): readonly Platform[] {
+  const asked = flags.platform.flatMap(byComma);
+  const usual = env.DOCKER_DEFAULT_PLATFORM;
+  const platforms = asked.length > 0 ? asked : usual === undefined || usual === '' ? [] : [usual];
+  if (platforms.length === 0) return [platformOf(process.arch)];
+  const byName = new Map(platforms.map(parsePlatform).map((platform) => [formatPlatform(platform), platform]));
+  return [...byName.values()];
+}
+
+/** `-t NAME` for the one target, `-t STAGE=NAME` for one of several. */
+function namesByTarget(flags: Pick<BuildFlags, 'tag'>, targets: readonly string[]): Map<string, Reference[]> {
+  const names = new Map<string, Reference[]>();
+  for (const text of flags.tag) {
+    const equals = text.indexOf('=');
+    const target = equals === -1 ? targets[0] : text.slice(0, equals);
+    if (equals === -1 && targets.length > 1) {
+      throw new ToolError('USAGE_TAG_TARGET', `-t ${text}: there are several targets; say which one it names`, {
+        hint: `write -t STAGE=${text}, STAGE being one of ${targets.slice(0, 10).join(', ')}`,
+      });
+    }
+    if (target === undefined || !targets.includes(target)) {
+      throw new ToolError('USAGE_TAG_TARGET', `-t ${text}: ${target} is not among what is built`, {
+        hint: `this builds ${targets.slice(0, 10).join(', ')}`,
+      });
+    }
+    names.set(target, [...(names.get(target) ?? []), nameForImage(text.slice(equals + 1))]);
+  }
+  return names;
+}
+
+function contextsOf(flags: Pick<BuildFlags, 'build-context'>, { folder }: Context): ReadonlyMap<string, NamedContext> {
+  return new Map(
+    flags['build-context'].map((text) => {
+      const equals = text.indexOf('=');
+      const [name, source] = [text.slice(0, Math.max(0, equals)), text.slice(equals + 1)];
+      if (name === '' || source === '') {
+        throw new ToolError('USAGE_BUILD_CONTEXT', `--build-context ${JSON.stringify(text)} is not NAME=SOURCE`, {
+          hint: 'a source is a folder (./lib), an image (docker-image://NAME), or a layout (oci:PATH)',
+        });
+      }
+      return [name, namedContext(source, folder)] as const;
+    }),
+  );
+}
+
+/** A path is told from an image by how it begins, as in a shell; what is neither and is no reference is a path too. */
+function namedContext(source: string, workingFolder: string): NamedContext {
+  const layout = /^(?:oci:|oci-layout:\/\/)(.*)$/.exec(source)?.[1];
+  if (layout !== undefined) {
+    const colon = layout.lastIndexOf(':');
+    const isNamed = colon > layout.lastIndexOf('/');
+    const folder = path.resolve(workingFolder, isNamed ? layout.slice(0, colon) : layout);
+    return { kind: 'layout', path: folder, ...(isNamed ? { name: layout.slice(colon + 1) } : {}) };
+  }
+  const image = /^docker-image:\/\/(.*)$/.exec(source)?.[1];
+  if (image !== undefined) return { kind: 'image', reference: image };
+  if (/^(?:\.{0,2}\/|\.{1,2}$|~)/.test(source)) return { kind: 'folder', path: path.resolve(workingFolder, source) };
+  return { kind: 'image', reference: source };
+}
+
+function jobsOf({ jobs }: Pick<BuildFlags, 'jobs'>): number {
+  if (jobs === undefined) return os.availableParallelism();
+  if (/^[1-9]\d{0,3}$/.test(jobs)) return Number(jobs);
+  throw new ToolError('USAGE_FLAG_VALUE', `--jobs ${JSON.stringify(jobs)} is not a number of 1 or more`);
+}
+
+function pairs(texts: readonly string[], flag: string, { env }: Context): Record<string, string> {
+  return Object.fromEntries(
+    texts.flatMap((text) => {
+      const pair = assignment(text, flag, env);
+      return pair === undefined ? [] : [pair];
+    }),
+  );
+}
+
+function byComma(text: string): string[] {
+  return text.split(',').filter((part) => part !== '');
+}
+
+/** An explicit SOURCE_DATE_EPOCH, seconds; of a year with four digits, as RFC 3339 has it. */
+export function parseEpoch(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const seconds = Number(text);
+  if (/^\d{1,11}$/.test(text)) return seconds;
+  throw new ToolError(
+    'USAGE_SOURCE_DATE_EPOCH',
+    `SOURCE_DATE_EPOCH is ${JSON.stringify(text)}, not a number of seconds`,
+  );
+}
