@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { errorCode, nearest, parseReference } from '../../core/index.ts';
+import { staysInside } from './mount-formats.ts';
 import { compilePattern } from './patterns.ts';
 import { quoted } from './problems.ts';
 import type { Complaint } from './schema.ts';
@@ -77,13 +78,7 @@ export function checkNotEmpty(text: string): Complaint {
 /** A path or wildcard that stays inside what it is copied from. */
 export function checkCopyPath(text: string): Complaint {
   if (text === '') return 'this path is empty; write . for everything';
-  let depth = 0;
-  for (const part of text.split('/')) {
-    if (part === '..') depth--;
-    else if (part !== '' && part !== '.') depth++;
-    if (depth < 0) return `${quoted(text)} leads out of what is copied from`;
-  }
-  return checkPattern(text);
+  return staysInside(text) ? checkPattern(text) : `${quoted(text)} leads out of what is copied from`;
 }
 
 export function checkPattern(text: string): Complaint {
@@ -127,6 +122,24 @@ export function checkPackage(text: string): Complaint {
   if (/^[a-z0-9][a-z0-9.+-]*[a-z0-9.+](?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~-]*[A-Za-z0-9.+~])?$/.test(text))
     return undefined;
   return `${quoted(text)} is not a package; write name or name=version`;
+}
+
+/** As `checkPackage`, for the names of every distribution: those of RPM have capitals and `_`. */
+export function checkPackageName(text: string): Complaint {
+  if (
+    /^[A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9._+])?(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~^_-]*[A-Za-z0-9.+~^_])?$/.test(
+      text,
+    )
+  )
+    return undefined;
+  return `${quoted(text)} is not a package; write name or name=version`;
+}
+
+/** Variables are not known yet when files are included. */
+export function checkIncludePath(text: string): Complaint {
+  if (text.trim() === '') return 'this path is empty';
+  if (text.startsWith('/')) return `${quoted(text)} is absolute; paths of included files are relative to this file`;
+  return text.includes('${') ? 'variables cannot be used in the paths of included files' : undefined;
 }
 
 export function checkDistribution(text: string): Complaint {

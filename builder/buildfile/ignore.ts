@@ -6,9 +6,12 @@ export interface IgnoreRules {
   readonly isIgnored: (path: string) => boolean;
   /** False when the directory need not be read: it is ignored, and so is all below it. */
   readonly mayContainIncluded: (directory: string) => boolean;
+  /** The pattern, as written, that drops a path; undefined when none does. */
+  readonly droppedBy?: (path: string) => string | undefined;
 }
 
 interface Rule {
+  readonly written: string;
   readonly pattern: PathPattern;
   readonly includes: boolean;
 }
@@ -36,6 +39,10 @@ export function ignoreRules(patterns: readonly string[]): IgnoreRules {
       if (directory === '' || !isIgnored(directory)) return true;
       return rules.some((rule) => rule.includes && rule.pattern.mayMatchBelow(directory));
     },
+    droppedBy: (file) => {
+      const last = lastMatch(rules, file);
+      return last?.includes === false ? last.written : undefined;
+    },
   };
 }
 
@@ -52,5 +59,5 @@ function parsePattern(line: string): Rule[] {
     .normalize(written)
     .replace(/(?<=.)\/$/, '')
     .replace(/^\/(?=.)/, '');
-  return [{ pattern: compilePattern(clean), includes }];
+  return [{ written, pattern: compilePattern(clean), includes }];
 }

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { buildfileSchema, stepVerbs } from './buildfile-schema.ts';
+import { buildfileSchema } from './buildfile-schema.ts';
 import { buildfileJsonSchema, toJsonSchema } from './json-schema.ts';
+import { mount, mountVerbs } from './mount-schema.ts';
 import { array, choice, integer, map, string, table } from './schema.ts';
+import { stepVerbs } from './step-schema.ts';
 
 describe('toJsonSchema', () => {
   it('says what the schema says', () => {
@@ -13,7 +15,7 @@ describe('toJsonSchema', () => {
         b: choice([integer(), array(string(), { notEmpty: true })]),
         c: map(string()),
       },
-      { required: ['a'], notYet: ['later'] },
+      { required: ['a'] },
     );
 
     expect(toJsonSchema(schema, 'T')).toEqual({
@@ -38,17 +40,22 @@ describe('the published schema', () => {
     expect(published).toBe(buildfileJsonSchema());
   });
 
-  it('describes every key of the top, of steps and of [image], for hovers', () => {
+  it('describes every key of the top, of steps, mounts and [image], for hovers', () => {
     const { steps, image } = buildfileSchema.properties;
-    const described = [buildfileSchema, steps.items, image].flatMap(({ properties }) => Object.entries(properties));
+    const described = [buildfileSchema, steps.items, mount, image].flatMap(({ properties }) =>
+      Object.entries(properties),
+    );
 
     expect(described.filter(([, property]) => !property.description).map(([key]) => key)).toEqual([]);
   });
 
-  it('has one case per verb', () => {
-    const cases = JSON.parse(buildfileJsonSchema()).properties.steps.items.oneOf;
+  it('has one case per verb, of steps and of mounts', () => {
+    const { items } = JSON.parse(buildfileJsonSchema()).properties.steps;
+    const cases = items.oneOf;
+    const mounts = items.properties.mounts.items.oneOf;
 
     expect(cases.map((one: { required: string[] }) => one.required[0])).toEqual(Object.keys(stepVerbs.options));
-    expect(cases[0].propertyNames.enum).toEqual(['run', 'env', 'user', 'workdir', 'shell', 'network', 'name']);
+    expect(mounts.map((one: { required: string[] }) => one.required[0])).toEqual(Object.keys(mountVerbs.options));
+    expect(cases[3].propertyNames.enum).toEqual(['packages', 'manager', 'recommends', 'name', 'layer', 'when']);
   });
 });

@@ -4,7 +4,7 @@ import type { Schema, TableSchema, Verbs } from './schema.ts';
 
 export type JsonSchema = { readonly [key: string]: unknown };
 
-/** The schema as JSON Schema draft-07, which is what editors' TOML support reads. Keys that come later are left out. */
+/** The schema as JSON Schema draft-07, which is what editors' TOML support reads. */
 export function toJsonSchema(schema: Schema, title: string): JsonSchema {
   return { $schema: 'http://json-schema.org/draft-07/schema#', title, ...convert(schema) };
 }

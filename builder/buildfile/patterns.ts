@@ -44,10 +44,11 @@ export function compilePattern(pattern: string): PathPattern {
   const states = parsePattern(pattern);
   if (states.every((state) => state.kind === 'character'))
     return literalPattern(states.map((state) => state.character).join(''));
+  const machine = new Machine(states);
   return {
-    matches: (path) => run(states, path, false).has(states.length),
-    matchesPathOrParent: (path) => run(states, path, true).has(states.length),
-    mayMatchBelow: (directory) => directory === '' || run(states, `${directory}/`, false).size > 0,
+    matches: (path) => machine.run(path, false).isMatch,
+    matchesPathOrParent: (path) => machine.run(path, true).isMatch,
+    mayMatchBelow: (directory) => directory === '' || machine.run(`${directory}/`, false).states.size > 0,
   };
 }
 
@@ -59,18 +60,70 @@ function literalPattern(literal: string): PathPattern {
   };
 }
 
-/** The states after reading the text; with `orParent` it stops where a `/` follows a match. */
-function run(states: readonly State[], text: string, orParent: boolean): ReadonlySet<number> {
-  let current = new Set<number>();
-  enter(states, 0, current);
-  for (const character of text) {
-    if (orParent && character === '/' && current.has(states.length)) return current;
-    const next = new Set<number>();
-    for (const index of current) step(states, index, character, next);
-    current = next;
-    if (current.size === 0) break;
+/** All states a machine is in at once, and where it was seen to go from there. */
+interface Situation {
+  readonly states: ReadonlySet<number>;
+  readonly isMatch: boolean;
+  readonly next: Map<string, Situation>;
+}
+
+/** Steps that are remembered; then it starts over, so that a strange tree cannot fill the memory. */
+const maxSteps = 20_000;
+
+/** Remembers steps it has taken: a context has many paths, and they are all alike. */
+class Machine {
+  readonly #states: readonly State[];
+  #start: Situation;
+  /** By the states, in order. */
+  readonly #situations = new Map<string, Situation>();
+  #steps = 0;
+
+  constructor(states: readonly State[]) {
+    this.#states = states;
+    this.#start = this.#first();
   }
-  return current;
+
+  /** Where reading the text leads; with `orParent` it stops where a `/` follows a match. */
+  run(text: string, orParent: boolean): Situation {
+    if (this.#steps > maxSteps) this.#forget();
+    let current = this.#start;
+    for (const character of text) {
+      if (orParent && character === '/' && current.isMatch) return current;
+      current = current.next.get(character) ?? this.#step(current, character);
+      if (current.states.size === 0) break;
+    }
+    return current;
+  }
+
+  #step(from: Situation, character: string): Situation {
+    const reached = new Set<number>();
+    for (const index of from.states) step(this.#states, index, character, reached);
+    const next = this.#situation(reached);
+    from.next.set(character, next);
+    this.#steps++;
+    return next;
+  }
+
+  #first(): Situation {
+    const states = new Set<number>();
+    enter(this.#states, 0, states);
+    return this.#situation(states);
+  }
+
+  #situation(states: ReadonlySet<number>): Situation {
+    const key = [...states].sort((a, b) => a - b).join();
+    const known = this.#situations.get(key);
+    if (known !== undefined) return known;
+    const situation = { states, isMatch: states.has(this.#states.length), next: new Map() };
+    this.#situations.set(key, situation);
+    return situation;
+  }
+
+  #forget(): void {
+    this.#situations.clear();
+    this.#steps = 0;
+    this.#start = this.#first();
+  }
 }
 
 /** Adds a state, and those that are reached from it without reading. */

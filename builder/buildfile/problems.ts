@@ -58,6 +58,11 @@ export function quoted(text: string): string {
 const maxNames = 200;
 const maxListed = 20;
 
+/** `FILE:LINE`, to be named inside a message. */
+export function placeOf({ file, line }: Position): string {
+  return `${printable(file)}:${line}`;
+}
+
 /** The known name that was most likely meant, as a part of a Problem. */
 export function suggest(name: string, known: Iterable<string>): Pick<Problem, 'suggestion'> {
   const suggestion = nearest(name.slice(0, 100), Iterator.from(known).take(maxNames));

@@ -1,84 +1,64 @@
 import { type BuildfileContent, buildfileSchema } from './buildfile-schema.ts';
-import { BuildfileError, type Problem } from './problems.ts';
-import { parseToml, type TomlDocument } from './toml.ts';
-import { type Validated, validate } from './validate.ts';
+import type { BuildfilePart } from './parts.ts';
+import { type Problem, quoted } from './problems.ts';
+import { type TomlDocument, tableKeys } from './toml.ts';
+import { validate } from './validate.ts';
 import type { VariableScope } from './variables.ts';
+import type { WhenContent } from './when-schema.ts';
 
-/** A Buildfile that is well formed. Variables are still in it; `makePlan` replaces them. */
-export interface Buildfile {
-  readonly document: TomlDocument;
+/** A part that was compared with the format. What is wrong in it is left out. */
+export interface ReadPart {
+  readonly part: BuildfilePart;
   readonly content: BuildfileContent;
+  readonly problems: readonly Problem[];
 }
-
-/** Names every stage knows, without being declared. */
-export const predefinedNames = [
-  'TARGETPLATFORM',
-  'TARGETOS',
-  'TARGETARCH',
-  'TARGETVARIANT',
-  'BUILDPLATFORM',
-  'BUILDOS',
-  'BUILDARCH',
-  'BUILDVARIANT',
-] as const;
 
 /**
- * Parses and validates.
- * @throws BuildfileError with all problems
+ * Compares a part with the format, and replaces its variables. Where a `when` does not hold, texts are taken as they
+ * are: they may be meant for other values.
  */
-export function readBuildfile(text: string, file: string): Buildfile {
-  const document = parseToml(text, file);
-  const scope = { names: knownNames(document), values: undefined };
-  const { value, problems } = validateBuildfile(document, scope);
-  if (problems.length > 0) throw new BuildfileError(problems, new Map([[file, document.text]]));
-  return { document, content: value };
-}
-
-/** Compares a document with the format. With a scope that has values, what is returned has no variables any more. */
-export function validateBuildfile(document: TomlDocument, scope: VariableScope): Validated<BuildfileContent> {
-  const { value, problems } = validate(buildfileSchema, document, scope);
-  return { value, problems: [...problems, ...shapeProblems(document)] };
-}
-
-/** Declared and predefined names, those whose declaration is wrong included: using them is no second mistake. */
-export function knownNames(document: TomlDocument): ReadonlySet<string> {
-  return new Set([...keysOf(document.value.args), ...predefinedNames]);
+export function readPart(part: BuildfilePart, scope: VariableScope, holds: (when: WhenContent) => boolean): ReadPart {
+  const { value, problems } = validate(buildfileSchema, part.document, {
+    scope,
+    // The schema has conditions of this kind alone.
+    holds: (condition) => holds(condition as WhenContent),
+  });
+  return { part, content: value, problems: [...problems, ...shapeProblems(part)] };
 }
 
 /** Stage names in the order of the file, those of wrong stages included. */
 export function stageNames(document: TomlDocument): readonly string[] {
-  return keysOf(document.value.stages);
+  return tableKeys(document.value.stages);
 }
 
-/** What a schema cannot say: short and long form exclude each other, and one of them is there. */
-function shapeProblems(document: TomlDocument): Problem[] {
+/** Whether the file has stages; otherwise its top is the one stage. */
+export function hasStages(document: TomlDocument): boolean {
+  return document.has(['stages']);
+}
+
+const stageKeys = ['from', 'steps', 'image'];
+
+/** What a schema cannot say: which keys exclude each other. */
+function shapeProblems({ document, isMain }: BuildfilePart): Problem[] {
   const top = Object.keys(document.value);
-  const short = top.find((key) => key === 'from' || key === 'steps' || key === 'image');
-  if (top.includes('stages')) {
-    if (short !== undefined) {
-      const message = `\`${short}\` stands outside the stages; a file has either one stage without a name, or [stages]`;
-      return [{ code: 'BUILDFILE_BAD_VALUE', message, position: document.keyPosition([short]) }];
-    }
-    if (stageNames(document).length > 0) return predefinedArgProblems(document);
+  const unfit = isMain && !hasStages(document) ? [] : top.filter((key) => stageKeys.includes(key));
+  if (!isMain) {
+    return top
+      .filter((key) => stageKeys.includes(key) || key === 'default')
+      .map((key) =>
+        problemAt(`${quoted(key)} has no place in an included file; it holds args, stages and include`, key),
+      );
   }
-  if (top.includes('from')) return predefinedArgProblems(document);
-  const message = '`from` is missing; write from = "IMAGE", from = "scratch", or stages';
-  return [
-    { code: 'BUILDFILE_MISSING_KEY', message, position: document.keyPosition([]) },
-    ...predefinedArgProblems(document),
-  ];
-}
+  return unfit
+    .slice(0, 1)
+    .map((key) =>
+      problemAt(
+        `${quoted(key)} stands outside the stages; a file has either one stage without a name, or [stages]`,
+        key,
+      ),
+    );
 
-function predefinedArgProblems(document: TomlDocument): Problem[] {
-  return keysOf(document.value.args)
-    .filter((name) => predefinedNames.some((predefined) => predefined === name))
-    .map((name) => ({
-      code: 'BUILDFILE_BAD_VALUE',
-      message: `\`${name}\` is predefined and cannot be declared`,
-      position: document.keyPosition(['args', name]),
-    }));
-}
-
-function keysOf(value: unknown): string[] {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
+  function problemAt(message: string, key: string): Problem {
+    return { code: 'BUILDFILE_BAD_VALUE', message, position: document.keyPosition([key]) };
+  }
 }

@@ -53,8 +53,8 @@ export interface TableSchema<P extends Properties = Properties> extends Describe
   readonly kind: 'table';
   readonly properties: P;
   readonly required?: readonly string[];
-  /** Keys of the full format that are refused as not implemented. */
-  readonly notYet?: readonly string[];
+  /** Key whose value says whether the table counts. */
+  readonly condition?: string;
   readonly verbs?: Verbs;
 }
 
@@ -64,8 +64,6 @@ export interface Verbs {
   readonly noun: string;
   /** Each verb with the keys that may stand beside it. A verb may itself be an option of another one. */
   readonly options: Readonly<Record<string, readonly string[]>>;
-  /** Verbs of the full format that are refused as not implemented. */
-  readonly notYet: readonly string[];
 }
 
 /** One of several; which one, the TOML type of the value says. */

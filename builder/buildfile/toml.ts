@@ -11,6 +11,8 @@ export type TomlPath = readonly (string | number)[];
 export interface TomlOptions {
   /** What the codes of problems begin with. */
   readonly area?: string;
+  /** Longer texts are refused unread; `maxTomlLength` unless given. */
+  readonly maxLength?: number;
 }
 
 /** A parsed TOML text that knows where each of its parts was written. */
@@ -30,7 +32,7 @@ export interface TomlDocument {
   sourceOf(path: TomlPath): string;
 }
 
-/** Longer texts are refused unread. */
+/** Of a Buildfile. */
 export const maxTomlLength = 1024 * 1024;
 
 /**
@@ -39,10 +41,10 @@ export const maxTomlLength = 1024 * 1024;
  * @throws BuildfileError with the one problem `<area>_SYNTAX` or `<area>_TOO_BIG`
  */
 export function parseToml(text: string, file: string, options: TomlOptions = {}): TomlDocument {
-  const area = options.area ?? 'BUILDFILE';
+  const { area = 'BUILDFILE', maxLength = maxTomlLength } = options;
   const content = text.startsWith('\ufeff') ? text.slice(1) : text;
-  if (content.length > maxTomlLength) {
-    const message = `the file is longer than ${maxTomlLength / 1024} KiB`;
+  if (content.length > maxLength) {
+    const message = `the file is longer than ${maxLength / 1024} KiB`;
     throw new BuildfileError(
       [{ code: `${area}_TOO_BIG`, message, position: { file, line: 1, column: 1 } }],
       new Map(),
@@ -105,4 +107,9 @@ function find(root: TomlNode, path: TomlPath): { readonly node: TomlNode; readon
     node = next;
   }
   return { node, depth: path.length };
+}
+
+/** Keys of a value that is a table, in the order of the text; none of anything else. */
+export function tableKeys(value: unknown): string[] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
 }

@@ -11,16 +11,26 @@ export interface Validated<T> {
   readonly problems: readonly Problem[];
 }
 
+export interface ValidateOptions {
+  /** What variables mean; without it, strings are taken as they are. */
+  readonly scope?: VariableScope;
+  /**
+   * Whether a table's condition holds. The texts of a table that does not count keep their variables, and are checked
+   * only where they have none.
+   */
+  readonly holds?: (condition: unknown) => boolean;
+}
+
 /**
- * Compares a document with a schema and collects every difference. Without a scope, strings are taken as they are.
- * A wrong table in an array or map is kept as an empty one, so that positions of the others stay right.
+ * Compares a document with a schema and collects every difference. A wrong table in an array or map is kept as an
+ * empty one, so that positions of the others stay right.
  */
 export function validate<S extends TableSchema>(
   schema: S,
   document: TomlDocument,
-  scope?: VariableScope,
+  options: ValidateOptions = {},
 ): Validated<Infer<S>> {
-  const validator = new Validator(document, scope);
+  const validator = new Validator(document, options);
   // The one cast of the reader: a Validator returns only what matches the schema.
   const value = validator.check(schema, document.value, []) as Infer<S>;
   return { value, problems: validator.problems };
@@ -34,12 +44,14 @@ type Suggestion = Pick<Problem, 'suggestion'>;
 class Validator {
   readonly problems: Problem[] = [];
   readonly #document: TomlDocument;
-  readonly #scope: VariableScope | undefined;
+  readonly #holds: ValidateOptions['holds'];
+  #scope: VariableScope | undefined;
   #replacedTotal = 0;
 
-  constructor(document: TomlDocument, scope: VariableScope | undefined) {
+  constructor(document: TomlDocument, { scope, holds }: ValidateOptions) {
     this.#document = document;
     this.#scope = scope;
+    this.#holds = holds;
   }
 
   /** The value as far as it is right; undefined when nothing of it is. */
@@ -117,7 +129,11 @@ class Validator {
     const keys = Object.keys(value);
     const unusable = schema.verbs === undefined ? [] : this.#checkVerb(schema, keys, path);
     const entries: [string, unknown][] = [];
+    const scope = this.#scope;
+    const condition = this.#checkCondition(schema, value, path);
+    if (condition !== undefined) entries.push(condition);
     for (const key of keys) {
+      if (key === schema.condition) continue;
       const property = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined;
       if (property === undefined) this.#refuseKey(schema, key, path);
       else {
@@ -125,6 +141,7 @@ class Validator {
         if (checked !== undefined && !unusable.includes(key)) entries.push([key, checked]);
       }
     }
+    this.#scope = scope;
     for (const key of schema.required ?? []) {
       if (!Object.hasOwn(value, key)) {
         this.#push('MISSING_KEY', `${quoted(key)} is missing`, this.#document.keyPosition(path));
@@ -133,10 +150,25 @@ class Validator {
     return Object.fromEntries(entries);
   }
 
+  /** The condition's entry. When it does not hold, variables have no values until the scope is set again. */
+  #checkCondition(
+    { condition: key, properties }: TableSchema,
+    value: Readonly<Record<string, unknown>>,
+    path: TomlPath,
+  ): [string, unknown] | undefined {
+    const property = key === undefined || !Object.hasOwn(value, key) ? undefined : properties[key];
+    if (key === undefined || property === undefined) return undefined;
+    const checked = this.check(property, value[key], [...path, key]);
+    if (checked === undefined) return undefined;
+    const counts = this.#scope?.values === undefined || this.#holds === undefined || this.#holds(checked);
+    if (!counts && this.#scope !== undefined) this.#scope = { ...this.#scope, values: undefined };
+    return [key, checked];
+  }
+
   /** Returns the keys that are of no use: all without one clear verb, else those that do not belong beside it. */
   #checkVerb(schema: TableSchema, keys: readonly string[], path: TomlPath): readonly string[] {
     const { verbs } = schema;
-    if (verbs === undefined || keys.some((key) => verbs.notYet.includes(key))) return [];
+    if (verbs === undefined) return [];
     const found = findVerb(verbs, keys);
     switch (found.kind) {
       case 'none':
@@ -160,12 +192,8 @@ class Validator {
 
   #refuseKey(schema: TableSchema, key: string, path: TomlPath): void {
     const position = this.#document.keyPosition([...path, key]);
-    if (schema.notYet?.includes(key)) {
-      this.#push('NOT_YET', `${quoted(key)} comes in a later version of Kiln`, position);
-      return;
-    }
     const known = Object.keys(schema.properties);
-    const suggestion = suggest(key, [...known, ...(schema.notYet ?? [])]);
+    const suggestion = suggest(key, known);
     const hint = suggestion.suggestion === undefined ? `; known here: ${known.join(', ')}` : '';
     this.#push('UNKNOWN_KEY', `unknown key ${quoted(key)}${hint}`, position, suggestion);
   }

@@ -44,6 +44,12 @@ export function replaceVariables(text: string, scope: VariableScope): ReplacedTe
   return { text: isUsable ? replaced : undefined, problems };
 }
 
+/** The names whose values a text may use, without whether they are known. */
+export function variablesIn(text: string): ReadonlySet<string> {
+  const names = [...text.matchAll(/\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)/g)].flatMap(([, name]) => name ?? []);
+  return new Set(names);
+}
+
 class VariableReader {
   usesBroken = false;
   readonly #text: string;

@@ -49,6 +49,18 @@ describe('openBuildContext', () => {
     expect(buildfileName).toBe(path.join(folder, 'site/Buildfile'));
   });
 
+  it('leaves the lock file out of the context, unless the ignore file takes it in', async () => {
+    await put('Buildfile', '[odd]*');
+    const { ignore } = await openBuildContext(folder);
+    const odd = await openBuildContext(folder, { file: '[odd]*' });
+    await writeFile(path.join(folder, '.buildignore'), '\ufeffsecret\n!Buildfile.lock\n');
+    const taken = await openBuildContext(folder);
+
+    expect(['Buildfile', 'Buildfile.lock', 'sub/Buildfile.lock'].filter(ignore.isIgnored)).toEqual(['Buildfile.lock']);
+    expect(['[odd]*.lock', 'oddx.lock', 'Buildfile.lock'].filter(odd.ignore.isIgnored)).toEqual(['[odd]*.lock']);
+    expect(['secret', 'Buildfile.lock'].filter(taken.ignore.isIgnored)).toEqual(['secret']);
+  });
+
   // Every ignore file here ignores a file of its own name.
   it.each([
     ['Buildfile.ignore', ['Buildfile.ignore', '.buildignore', '.dockerignore']],
@@ -81,13 +93,22 @@ describe('openBuildContext', () => {
     ['a context that is not there', 'CONTEXT_NOT_FOUND', 'the context "none" does not exist', 'none'],
     ['a context that is a file', 'CONTEXT_NOT_FOUND', 'the context "file" is not a folder', 'file'],
     ['a context without a Buildfile', 'BUILDFILE_NOT_FOUND', 'there is no Buildfile at empty/Buildfile', 'empty'],
-    ['a folder in the place of the Buildfile', 'BUILDFILE_NOT_FOUND', 'no Buildfile at odd/Buildfile', 'odd'],
+    ['a folder in the place of the Buildfile', 'BUILDFILE_NOT_FOUND', 'odd/Buildfile is a folder', 'odd'],
   ])('refuses %s', async (_, code, message, context) => {
     await put('file', 'empty/x', 'odd/Buildfile/x');
 
     await expect(openBuildContext(context, { workingFolder: folder })).rejects.toMatchObject({
       code,
       message: expect.stringContaining(message),
+    });
+  });
+
+  it('says that a Dockerfile is not read', async () => {
+    await put('site/Dockerfile');
+
+    await expect(openBuildContext('site', { workingFolder: folder })).rejects.toMatchObject({
+      code: 'BUILDFILE_NOT_FOUND',
+      hint: expect.stringContaining('Kiln does not read Dockerfiles'),
     });
   });
 

@@ -2,7 +2,9 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
 import { type IgnoreRules, parseIgnoreFile } from '../buildfile/ignore.ts';
+import type { Includes } from '../buildfile/parts.ts';
 import { maxTomlLength } from '../buildfile/toml.ts';
+import { readIncludes } from './read-includes.ts';
 
 export interface OpenContextOptions extends CallOptions {
   /** The Buildfile, absolute or relative to `workingFolder`; `Buildfile` in the context unless said. */
@@ -22,6 +24,8 @@ export interface OpenedContext {
   readonly buildfileName: string;
   /** Absolute path; `oci:` paths are relative to it. */
   readonly buildfileFolder: string;
+  /** What the Buildfile includes; for `PlanOptions`. */
+  readonly includes: Includes;
   readonly ignore: IgnoreRules;
 }
 
@@ -45,20 +49,34 @@ export async function openBuildContext(
   const file = options.file === undefined ? path.join(folder, 'Buildfile') : path.resolve(workingFolder, options.file);
   const buildfileName = shownPath(file, workingFolder);
   const buildfileText = await findText(file, { ...options, area: 'BUILDFILE', shown: buildfileName });
-  if (buildfileText === undefined) {
-    throw new ToolError('BUILDFILE_NOT_FOUND', `there is no Buildfile at ${buildfileName}`, {
-      hint: 'write one, or name it: kiln build -f FILE CONTEXT',
-    });
-  }
+  if (buildfileText === undefined) throw await noBuildfile(file, buildfileName, folder);
   const ignore = await readIgnoreRules(file, folder, { ...options, workingFolder });
-  return {
-    contextFolder: folder,
-    buildfile: file,
-    buildfileText,
-    buildfileName,
-    buildfileFolder: path.dirname(file),
-    ignore,
-  };
+  const buildfileFolder = path.dirname(file);
+  const includes = await readIncludes(
+    { name: buildfileName, path: file, folder: buildfileFolder, text: buildfileText },
+    {
+      roots: [folder, buildfileFolder],
+      shownPath: (included) => shownPath(included, workingFolder),
+      signal: options.signal,
+    },
+  );
+  return { contextFolder: folder, buildfile: file, buildfileText, buildfileName, buildfileFolder, includes, ignore };
+}
+
+async function noBuildfile(file: string, shown: string, contextFolder: string): Promise<ToolError> {
+  const found = await findStats(file);
+  const hint = 'write one, or name it: kiln build -f FILE CONTEXT';
+  if (found?.isDirectory())
+    return new ToolError('BUILDFILE_NOT_FOUND', `${shown} is a folder, not a Buildfile`, { hint });
+  if (found !== undefined) return new ToolError('BUILDFILE_NOT_FOUND', `${shown} is not a file`, { hint });
+  const dockerfiles = await Promise.all(
+    ['Dockerfile', 'Containerfile'].map((name) => findStats(path.join(contextFolder, name))),
+  );
+  return new ToolError('BUILDFILE_NOT_FOUND', `there is no Buildfile at ${shown}`, {
+    hint: dockerfiles.some((stats) => stats?.isFile())
+      ? 'Kiln does not read Dockerfiles; write a Buildfile (docs/buildfile.md)'
+      : hint,
+  });
 }
 
 async function readIgnoreRules(
@@ -74,7 +92,31 @@ async function readIgnoreRules(
   for (const file of candidates) {
     const shown = shownPath(file, options.workingFolder);
     const text = await findText(file, { ...options, area: 'IGNORE', shown });
-    if (text !== undefined) return parseRules(text, shown);
+    if (text !== undefined)
+      return parseRules(lockPattern(buildfile, contextFolder) + text.replace(/^\ufeff/, ''), shown);
+  }
+  return parseIgnoreFile(lockPattern(buildfile, contextFolder));
+}
+
+/**
+ * The first build writes the lock file: were it part of the context, the second would copy another one. The ignore file
+ * may take it in again. A line of an ignore file, or nothing where it lies elsewhere.
+ */
+function lockPattern(buildfile: string, contextFolder: string): string {
+  const file = path.relative(contextFolder, `${buildfile}.lock`);
+  if (file.startsWith('..') || /[\r\n]/.test(file)) return '';
+  return `/${file.replace(/[*?[\]\\]/g, '\\$&')}\n`;
+}
+
+/**
+ * The ignore file in a folder that is a context besides the main one: `.buildignore`, else `.dockerignore`.
+ * @throws ToolError CONTEXT_NOT_FOUND, IGNORE_INVALID, IGNORE_TOO_BIG
+ */
+export async function readFolderIgnoreRules(folder: string, options: CallOptions = {}): Promise<IgnoreRules> {
+  await requireFolder(folder, folder);
+  for (const file of [path.join(folder, '.buildignore'), path.join(folder, '.dockerignore')]) {
+    const text = await findText(file, { ...options, area: 'IGNORE', shown: file });
+    if (text !== undefined) return parseRules(text, file);
   }
   return parseIgnoreFile('');
 }

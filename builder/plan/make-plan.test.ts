@@ -3,8 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { caseFile, goldenCases, makeGolden } from '../../fixtures/buildfiles/golden.ts';
 import { BuildfileError } from '../buildfile/problems.ts';
-import { readBuildfile } from '../buildfile/read.ts';
-import { makePlan, planBuildfile } from './make-plan.ts';
+import { planBuildfile } from './make-plan.ts';
 import type { PlanOptions } from './plan-options.ts';
 
 const linux = { os: 'linux', architecture: 'amd64' };
@@ -27,8 +26,8 @@ function problemsOf(make: () => unknown): string[] {
 }
 
 describe('golden cases', () => {
-  it.each(goldenCases())('%s', (name) => {
-    const { file, text } = makeGolden(name);
+  it.each(goldenCases())('%s', async (name) => {
+    const { file, text } = await makeGolden(name);
 
     expect(text).toBe(readFileSync(caseFile(name, file), 'utf8'));
   });
@@ -40,30 +39,6 @@ it('plans the example', () => {
   const plan = planBuildfile(example, 'Buildfile.example', options);
 
   expect(plan.stages.at(-1)?.image.cmd).toEqual(['nginx', '-g', 'daemon off;']);
-});
-
-describe('reading and planning in two passes', () => {
-  it('gives what one pass gives', () => {
-    const text = readFileSync(caseFile('stages', 'Buildfile'), 'utf8');
-
-    expect(makePlan(readBuildfile(text, 'f'), options)).toEqual(planBuildfile(text, 'f', options));
-  });
-
-  it('finds mistakes of the format and unknown names when reading', () => {
-    const text = `from = "a:\${X}"\nsteps = [{ copy = "a", mode = "u+x" }, { rnu = "x" }]`;
-
-    expect(problemsOf(() => readBuildfile(text, 'f'))).toEqual([
-      'BUILDFILE_UNKNOWN_ARG',
-      'BUILDFILE_BAD_VALUE',
-      'BUILDFILE_UNKNOWN_KEY',
-    ]);
-  });
-
-  it('leaves variables in what was read', () => {
-    const text = `from = "a:\${X}"\nargs = { X = "1" }`;
-
-    expect(readBuildfile(text, 'f').content.from).toBe(`a:\${X}`);
-  });
 });
 
 describe('a stage name', () => {

@@ -1,4 +1,5 @@
 import type { Platform } from '../../core/index.ts';
+import type { Includes } from '../buildfile/parts.ts';
 import type { LayoutSource } from './plan.ts';
 
 /** Where `--build-context NAME=…` leads: a folder (absolute path), an image, or a layout. */
@@ -23,4 +24,6 @@ export interface PlanOptions {
   readonly sourceDateEpoch?: number | undefined;
   /** Folder of the Buildfile; paths in `oci:` are relative to it. */
   readonly baseFolder: string;
+  /** What the Buildfile includes; without it, an `include` is a problem. */
+  readonly includes?: Includes | undefined;
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../buildfile/problems.ts';
 import type { Position } from './plan.ts';
 
 /** That one stage needs another one, and where that is written. */
@@ -20,6 +21,12 @@ export interface StageOrder {
   /** All that the targets need and the targets themselves, each after what it needs. */
   readonly order: readonly string[];
   readonly cycles: readonly StageCycle[];
+}
+
+/** A circle in a message: `a` → `b` → `a`, a long one cut. */
+export function shownCycle(path: readonly string[]): string {
+  const shown = path.length > 20 ? [...path.slice(0, 10), undefined, ...path.slice(-10)] : path;
+  return shown.map((name) => (name === undefined ? '…' : quoted(name))).join(' → ');
 }
 
 /** Circles that are told; a file may have as many as it has stages, each as long. */
