@@ -1,6 +1,7 @@
 import {
   type CallOptions,
   type Descriptor,
+  type Digest,
   formatPlatform,
   formatReference,
   type Image,
@@ -21,6 +22,8 @@ import { registryDigestOf, rememberOrigin } from './origins.ts';
 
 export interface PullOptions extends CallOptions {
   readonly platform: Platform;
+  /** What the tag is to mean, whatever it means at the registry now: a lock file's answer. */
+  readonly at?: Digest;
   readonly onEvent?: (event: CopyEvent) => void;
 }
 
@@ -44,7 +47,7 @@ export async function pullImage(workshop: Workshop, reference: Reference, option
   const name = formatReference(wanted);
   const { content, records } = workshop;
   const remote = workshop.repository(wanted);
-  const top = await remote.resolve(wanted.digest ?? wanted.tag ?? 'latest', options);
+  const top = await remote.resolve(options.at ?? wanted.digest ?? wanted.tag ?? 'latest', options);
 
   const local = await findLocalImage(workshop, name, options);
   if (local !== undefined && (await registryDigestOf(records, name, local.descriptor.digest)) === top.digest) {

@@ -54,7 +54,7 @@ export async function pushImage(workshop: Workshop, reference: Reference, option
 }
 
 /** What a layer's compressed form was the last time: a registry that has it need not get it again. */
-function compressedLayers({ records }: Workshop): CompressedLayerMemory {
+export function compressedLayers({ records }: Workshop): CompressedLayerMemory {
   return {
     async get(diffId) {
       const record = await records.read('compressed-v1', diffId);

@@ -33,7 +33,7 @@ export async function bootstrapRoot(
   const root = path.join(folder.path, 'root');
   const settings = path.join(folder.path, 'apt.conf');
   const sources = path.join(folder.path, 'kiln.sources');
-  await writeSkeleton(root, architecture);
+  await writeSkeleton(root, architecture, resolved.packages);
   await writeFile(settings, aptSettings(host));
   await writeFile(sources, formatArchives(archives));
   try {

@@ -31,6 +31,26 @@ describe.skipIf(missing('apt', 'mmdebstrap'))('resolveBootstrap', { timeout: 120
     expect(await readdir(scratch.path)).toEqual([]);
   });
 
+  it('takes locked versions although the archive has newer ones, and refuses when they are gone', async () => {
+    await using scratch = await temporary();
+    const options = { architecture, scratch: scratch.path };
+    const unpatched = await resolveBootstrap({ ...minbase('bookworm'), security: false }, options);
+    const pinned = unpatched.packages;
+
+    const held = await resolveBootstrap(minbase('bookworm'), { ...options, pinned });
+    const [first, ...others] = pinned;
+    const gone = [{ ...first, version: '0.1' }, ...others] as typeof pinned;
+
+    expect(pinned.every(({ hash }) => /^sha256:[0-9a-f]{64}$/.test(hash))).toBe(true);
+    expect(held.packages).toEqual(pinned);
+    await expect(resolveBootstrap(minbase('bookworm'), { ...options, pinned: gone })).rejects.toMatchObject({
+      code: 'BOOTSTRAP_GONE',
+      message: expect.stringContaining(`${first?.name}: locked 0.1, the archive now gives `),
+      hint: expect.stringContaining('kiln update'),
+    });
+    expect(await readdir(scratch.path)).toEqual([]);
+  });
+
   it('says what apt said about a suite or a package that is not there', async () => {
     await using scratch = await temporary();
     const options = { architecture, scratch: scratch.path };

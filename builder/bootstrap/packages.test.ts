@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { debianArchitecture, formatPackage, parseInstalled, parseSimulation, sortPackages } from './packages.ts';
+import {
+  debianArchitecture,
+  formatPackage,
+  parseInstalled,
+  parseSimulation,
+  sortPackages,
+  versionPreferences,
+  withHashes,
+} from './packages.ts';
 
 describe('parseSimulation', () => {
   it('reads what would be installed, with one or several origins, foreign names and upgrades', () => {
@@ -48,6 +56,40 @@ describe('parseInstalled', () => {
     );
 
     expect(packages.map(({ name }) => name)).toEqual(['p0', 'p1']);
+  });
+});
+
+describe('withHashes', () => {
+  it('finds the hash of each version among what apt-cache shows, and says so where there is none', () => {
+    const shown = [
+      ['Package: a', 'Version: 2', 'Architecture: amd64', 'SHA256: bbbb'],
+      ['Package: a', 'Version: 1', 'Architecture: amd64', 'SHA256: aaaa', 'Description: x', ' SHA256: no field'],
+      ['Package: a', 'Version: 1', 'Architecture: amd64', 'SHA256: of another archive'],
+      ['Package: b', 'Version: 1', 'Architecture: all', 'MD5sum: 00'],
+      ['Package: c', 'Version: 1', 'Architecture: all', 'SHA512: cccc'],
+    ];
+    const packages = [
+      { name: 'a', version: '1', architecture: 'amd64' },
+      { name: 'b', version: '1', architecture: 'all' },
+      { name: 'c', version: '1', architecture: 'all' },
+    ];
+
+    const hashes = withHashes(packages, shown.map((lines) => lines.join('\n')).join('\n\n'));
+
+    expect(hashes.map(({ hash }) => hash)).toEqual(['sha256:aaaa', 'unknown', 'sha512:cccc']);
+  });
+});
+
+describe('versionPreferences', () => {
+  it('has a stanza for each package', () => {
+    const packages = [
+      { name: 'a', version: '1:2-3', architecture: 'amd64' },
+      { name: 'b', version: '4', architecture: 'all' },
+    ];
+
+    expect(versionPreferences(packages)).toBe(
+      'Package: a\nPin: version 1:2-3\nPin-Priority: 1001\n\nPackage: b\nPin: version 4\nPin-Priority: 1001\n',
+    );
   });
 });
 

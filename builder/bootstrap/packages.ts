@@ -1,3 +1,4 @@
+import type { PinnedPackage } from '../lock/pins.ts';
 import { parseStanzas } from './apt-sources.ts';
 
 /** A binary package in one exact version. */
@@ -31,8 +32,31 @@ export function parseInstalled(status: string): PackageVersion[] {
   });
 }
 
+/** These packages with their hashes, out of what `apt-cache show` says about them. */
+export function withHashes(packages: readonly PackageVersion[], shown: string): PinnedPackage[] {
+  const hashes = new Map<string, string>();
+  for (const fields of parseStanzas(shown)) {
+    const [name = '', version = '', architecture = '', sha256, sha512] = [
+      ...['package', 'version', 'architecture'],
+      ...['sha256', 'sha512'],
+    ].map((field) => fields.get(field));
+    const hash = sha256 === undefined ? sha512 && `sha512:${sha512}` : `sha256:${sha256}`;
+    const key = formatPackage({ name, version, architecture });
+    // The first archive that has a version is the one that apt takes it from.
+    if (hash !== undefined && !hashes.has(key)) hashes.set(key, hash);
+  }
+  return packages.map((one) => ({ ...one, hash: hashes.get(formatPackage(one)) ?? 'unknown' }));
+}
+
+/** Makes apt take these versions, older ones too, where an archive has them. apt_preferences(5) */
+export function versionPreferences(packages: readonly PackageVersion[]): string {
+  return packages
+    .map(({ name, version }) => `Package: ${name}\nPin: version ${version}\nPin-Priority: 1001\n`)
+    .join('\n');
+}
+
 /** Sorted by name, then architecture; each once. */
-export function sortPackages(packages: Iterable<PackageVersion>): PackageVersion[] {
+export function sortPackages<P extends PackageVersion>(packages: Iterable<P>): P[] {
   const byKey = new Map(Array.from(packages, (one) => [formatPackage(one), one]));
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
 }

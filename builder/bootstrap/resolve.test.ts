@@ -14,8 +14,8 @@ const parts = {
   architecture: 'amd64',
   archives: [{ uri: 'http://packages.example/debian', suite: 'bookworm', components: ['main'], trust: {} }],
   packages: [
-    { name: 'dash', version: '0.5.12-2', architecture: 'amd64' },
-    { name: 'apt', version: '2.6.1', architecture: 'amd64' },
+    { name: 'dash', version: '0.5.12-2', architecture: 'amd64', hash: 'sha256:1' },
+    { name: 'apt', version: '2.6.1', architecture: 'amd64', hash: 'sha256:2' },
   ],
 } as const;
 
@@ -39,6 +39,7 @@ describe('resolved', () => {
       { ...parts, source: { ...parts.source, include: [] } },
       { ...parts, archives: [{ ...archive, uri: 'http://other.example/debian' }] },
       { ...parts, packages: [parts.packages[0], { ...parts.packages[1], version: '2.6.2' }] },
+      { ...parts, packages: [parts.packages[0], { ...parts.packages[1], hash: 'sha256:3' }] },
       { ...parts, packages: parts.packages.slice(1) },
     ];
 

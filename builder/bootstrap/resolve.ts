@@ -1,11 +1,21 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type CallOptions, canonicalJson, type Digest, sha256, ToolError } from '../../core/index.ts';
+import { samePin } from '../lock/lock-content.ts';
+import { packageMoves } from '../lock/moves.ts';
+import type { PinnedPackage } from '../lock/pins.ts';
 import type { BootstrapSource } from '../plan/plan.ts';
 import { parseStanzas } from './apt-sources.ts';
 import { type Archive, archivesFor, formatArchives, withoutCredentials } from './archives.ts';
 import { type HostApt, readHostApt } from './host-apt.ts';
-import { debianArchitecture, formatPackage, type PackageVersion, parseSimulation, sortPackages } from './packages.ts';
+import {
+  debianArchitecture,
+  formatPackage,
+  type PackageVersion,
+  parseSimulation,
+  sortPackages,
+  withHashes,
+} from './packages.ts';
 import { writeSkeleton } from './root-skeleton.ts';
 import { requireTool, runTool, ToolFailure } from './tool-process.ts';
 import { type InstallSteps, installSteps } from './variants.ts';
@@ -18,7 +28,7 @@ export interface ResolvedBootstrap {
   /** Where the packages come from; without credentials. */
   readonly archives: readonly Archive[];
   /** Sorted by name. */
-  readonly packages: readonly PackageVersion[];
+  readonly packages: readonly PinnedPackage[];
   /** Of all of the above, and of the way the root is normalised. */
   readonly digest: Digest;
 }
@@ -33,24 +43,29 @@ export interface BootstrapOptions extends CallOptions {
   readonly onOutput?: (line: string) => void;
 }
 
+export interface ResolveOptions extends BootstrapOptions {
+  /** Of the image-spec: `amd64`. */
+  readonly architecture: string;
+  /** What must come out, or nothing. */
+  readonly pinned?: readonly PinnedPackage[];
+}
+
 /** Changes with every change to what a bootstrap makes out of the same packages. */
 const normalisation = 1;
 
 /**
  * Asks the archive which packages, in which versions, a bootstrap would install now. Needs the network and some seconds.
- * @throws ToolError BOOTSTRAP_FAILED, BOOTSTRAP_INVALID, BOOTSTRAP_NO_ARCHIVE, BOOTSTRAP_NO_SECURITY_ARCHIVE,
- *   ENVIRONMENT_MISSING_TOOL
+ * @throws ToolError BOOTSTRAP_FAILED, BOOTSTRAP_GONE, BOOTSTRAP_INVALID, BOOTSTRAP_NO_ARCHIVE,
+ *   BOOTSTRAP_NO_SECURITY_ARCHIVE, ENVIRONMENT_MISSING_TOOL
  */
-export async function resolveBootstrap(
-  source: BootstrapSource,
-  options: BootstrapOptions & { readonly architecture: string },
-): Promise<ResolvedBootstrap> {
+export async function resolveBootstrap(source: BootstrapSource, options: ResolveOptions): Promise<ResolvedBootstrap> {
   const steps = installSteps(source, debianArchitecture(options.architecture));
   await requireTool('apt-get', 'apt');
   await requireTool('mmdebstrap', 'mmdebstrap');
   const host = await readHostApt(options);
   const archives = archivesFor(source, host);
-  const packages = await simulate(source, steps, archives, host, options);
+  const packages = sortPackages(await simulate(source, steps, archives, host, options));
+  if (options.pinned !== undefined && !samePin(options.pinned, packages)) throw gone(source, options.pinned, packages);
   return resolved({ source, architecture: options.architecture, archives: archives.map(withoutCredentials), packages });
 }
 
@@ -78,12 +93,12 @@ async function simulate(
   steps: InstallSteps,
   archives: readonly Archive[],
   host: HostApt,
-  options: BootstrapOptions & { readonly architecture: string },
-): Promise<PackageVersion[]> {
+  options: ResolveOptions,
+): Promise<PinnedPackage[]> {
   const architecture = debianArchitecture(options.architecture);
   await using folder = await temporaryFolder(options.scratch, 'resolve-');
   const root = path.join(folder.path, 'root');
-  await writeSkeleton(root, architecture);
+  await writeSkeleton(root, architecture, options.pinned);
   await writeFile(path.join(root, 'etc/apt/sources.list.d/kiln.sources'), formatArchives(archives));
   const configuration = path.join(folder.path, 'apt.conf');
   await writeFile(configuration, aptConfiguration(root, host, source, architecture));
@@ -99,12 +114,17 @@ async function simulate(
   await apt(['apt-get', 'update', '--error-on=any'], options.onOutput);
   const essential = parseSimulation(await apt(['apt-get', '--simulate', '--yes', ...steps.essential]));
   if (essential.length === 0) throw noPackages(source, architecture);
-  if (steps.further.length === 0) return essential;
+  const show = async (packages: readonly PackageVersion[]) => {
+    const versions = packages.map(({ name, version }) => `${name}=${version}`);
+    return versions.length === 0 ? '' : (await apt(['apt-cache', 'show', ...versions])).join('\n');
+  };
+  const shown = await show(essential);
+  if (steps.further.length === 0) return withHashes(essential, shown);
 
   // The second step starts from the first's result, where alternatives of dependencies may already be met.
-  const shown = await apt(['apt-cache', 'show', ...essential.map(({ name, version }) => `${name}=${version}`)]);
-  await writeFile(path.join(root, 'var/lib/dpkg/status'), installedStatus(shown.join('\n'), essential));
-  return [...essential, ...parseSimulation(await apt(['apt-get', '--simulate', '--yes', 'install', ...steps.further]))];
+  await writeFile(path.join(root, 'var/lib/dpkg/status'), installedStatus(shown, essential));
+  const further = parseSimulation(await apt(['apt-get', '--simulate', '--yes', 'install', ...steps.further]));
+  return [...withHashes(essential, shown), ...withHashes(further, await show(further))];
 }
 
 /** What mmdebstrap gives apt, so that apt decides the same. */
@@ -137,6 +157,23 @@ function installedStatus(shown: string, packages: readonly PackageVersion[]): st
     if (wanted.has(key)) stanzas.set(key, `Status: install ok installed\n${stanza}\n`);
   }
   return [...stanzas.values()].join('\n');
+}
+
+function gone(source: BootstrapSource, pinned: readonly PinnedPackage[], found: readonly PinnedPackage[]): ToolError {
+  const moves = packageMoves(pinned, found);
+  const lines = moves
+    .slice(0, 10)
+    .map(({ name, from, to }) => `${name}: locked ${from ?? 'not to be there'}, the archive now gives ${to ?? 'none'}`);
+  const more = moves.length > lines.length ? [`… (${moves.length - lines.length} more)`] : [];
+  return new ToolError(
+    'BOOTSTRAP_GONE',
+    [
+      `the archive of ${source.distribution}/${source.suite} cannot give what is locked any more:`,
+      ...lines,
+      ...more,
+    ].join('\n  '),
+    { hint: 'take what it has now: kiln update' },
+  );
 }
 
 function noPackages(source: BootstrapSource, architecture: string): ToolError {

@@ -1,11 +1,16 @@
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type PackageVersion, versionPreferences } from './packages.ts';
 
 /**
- * Lays out what must be in a root before the first package: the links of a merged /usr and apt's preferences. The folder
- * is made. The architecture is dpkg's.
+ * Lays out what must be in a root before the first package: the links of a merged /usr and apt's preferences, among them
+ * the versions to take where `versions` are given. The folder is made. The architecture is dpkg's.
  */
-export async function writeSkeleton(root: string, architecture: string): Promise<void> {
+export async function writeSkeleton(
+  root: string,
+  architecture: string,
+  versions: readonly PackageVersion[] = [],
+): Promise<void> {
   const merged = mergedFolders(architecture);
   for (const folder of ['', ...folders, ...merged.map((name) => `usr/${name}`)]) {
     await mkdir(path.join(root, folder));
@@ -13,7 +18,8 @@ export async function writeSkeleton(root: string, architecture: string): Promise
     await chmod(path.join(root, folder), 0o755);
   }
   for (const name of merged) await symlink(`usr/${name}`, path.join(root, name));
-  await writeFile(path.join(root, preferencesFile), preferences, { mode: 0o644 });
+  const allPreferences = [preferences, versionPreferences(versions)].join('\n');
+  await writeFile(path.join(root, preferencesFile), allPreferences, { mode: 0o644 });
   await writeFile(path.join(root, 'var/lib/dpkg/status'), '', { mode: 0o644 });
 }
 

@@ -18,7 +18,7 @@ describe.each(accountKinds())('as %s', (kind) => {
       await using registry = await startDockerRegistry();
       await using kiln = await openKiln(kind);
       const name = `${registry.host}/site:1`;
-      await kiln.ok(['build', '-t', name, '--push', site], { timeoutMs: 480_000 });
+      await kiln.ok(['build', '--no-lock', '-t', name, '--push', site], { timeoutMs: 480_000 });
       const port = await freePort();
       const elsewhere = kiln.withStore('elsewhere');
       await elsewhere.ok(['pull', name]);
