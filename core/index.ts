@@ -6,6 +6,7 @@ export * from './content.ts';
 export * from './descriptor.ts';
 export * from './digest.ts';
 export * from './disk.ts';
+export * from './disk-use.ts';
 export * from './errors.ts';
 export * from './image.ts';
 export * from './image-config.ts';

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type CallOptions, sleep } from './cancellation.ts';
@@ -31,6 +31,16 @@ export class LockFolder {
   /** Removes the file of a lock that nobody will ask for again; only its holder may. */
   forget(name: string): void {
     rmSync(this.#file(name), { force: true });
+  }
+
+  /** Names of locks that were asked for and not forgotten since, and when each was first asked for. */
+  async *begunWith(prefix: string): AsyncGenerator<{ readonly name: string; readonly sinceMs: number }> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    for (const file of await readdir(this.#folder)) {
+      if (!file.startsWith(prefix) || !file.endsWith('.lock')) continue;
+      const found = await stat(path.join(this.#folder, file)).catch(() => undefined);
+      if (found !== undefined) yield { name: file.slice(0, -'.lock'.length), sinceMs: found.mtimeMs };
+    }
   }
 
   /** The lock, or undefined when another holds it. */

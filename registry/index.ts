@@ -1,7 +1,8 @@
+export { ImageArchive, ImageArchiveReader, type NamedImage, writeOciFolder } from './archive/index.ts';
 export { type CopyEvent, type CopyOptions, copyImage } from './copy-image.ts';
 export { type Credential, type CredentialSource, type CredentialStore, openCredentials } from './credentials.ts';
 export { type CompressedLayerMemory, type GzipOptions, gzippedImage } from './gzip.ts';
-export type { CollectedGarbage, GarbageOptions } from './layout-garbage.ts';
+export type { CollectedGarbage, GarbageOptions, StoredBlob } from './layout-garbage.ts';
 export { memoryTarget } from './memory.ts';
 export type { NamedDescriptor } from './oci-index.ts';
 export { OciLayout } from './oci-layout.ts';

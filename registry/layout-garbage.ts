@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
@@ -27,32 +28,70 @@ export interface CollectedGarbage {
   readonly bytes: number;
 }
 
+/** A blob as it lies on disk. */
+export interface StoredBlob {
+  readonly digest: Digest;
+  /** What it takes on disk. */
+  readonly bytes: number;
+  /** When it was last asked for or written, milliseconds since the epoch. */
+  readonly lastUsedMs: number;
+}
+
+/** Every blob of a layout. */
+export async function listBlobs(layout: OciLayoutReader, options: CallOptions = {}): Promise<StoredBlob[]> {
+  const blobs: StoredBlob[] = [];
+  for (const algorithm of ['sha256', 'sha512']) {
+    const folder = path.join(layout.folder, 'blobs', algorithm);
+    for (const name of await namesIn(folder)) {
+      options.signal?.throwIfAborted();
+      const digest = `${algorithm}:${name}`;
+      const found = isDigest(digest) ? await findStats(path.join(folder, name)) : undefined;
+      if (found === undefined) continue;
+      blobs.push({ digest: parseDigest(digest), bytes: found.blocks * 512, lastUsedMs: lastUse(found) });
+    }
+  }
+  return blobs;
+}
+
+/** Digests that the named images and these roots reach, the roots included. */
+export async function reachableBlobs(layout: OciLayoutReader, roots: Iterable<Digest>): Promise<Set<Digest>> {
+  const named = layoutDescriptors(await layout.readIndex()).map((descriptor) => descriptor.digest);
+  return reachable(layout, [...named, ...roots]);
+}
+
+/**
+ * Removes blobs, except those that were asked for since. Call it with the lock of the index held, so that no name
+ * appears between looking and removing.
+ */
+export async function removeBlobs(
+  layout: OciLayoutReader,
+  digests: Iterable<Digest>,
+  options: CallOptions & { readonly usedBeforeMs: number },
+): Promise<CollectedGarbage> {
+  const removed: Digest[] = [];
+  let bytes = 0;
+  for (const digest of digests) {
+    options.signal?.throwIfAborted();
+    const freed = await removeOld(layout.blobFile(digest), options.usedBeforeMs);
+    if (freed === undefined) continue;
+    removed.push(digest);
+    bytes += freed;
+  }
+  return { removed, bytes };
+}
+
 /** Call it with the lock of the index held, so that no name appears between looking and removing. */
 export async function collectLayoutGarbage(
   layout: OciLayoutReader,
   incomingFolder: string,
   options: GarbageOptions,
 ): Promise<CollectedGarbage> {
-  const wanted = await reachable(layout, [
-    ...layoutDescriptors(await layout.readIndex()).map((descriptor) => descriptor.digest),
-    ...(options.keep ?? []),
-  ]);
-  const removed: Digest[] = [];
-  let bytes = 0;
-  for (const algorithm of ['sha256', 'sha512']) {
-    const folder = path.join(layout.folder, 'blobs', algorithm);
-    for (const name of await namesIn(folder)) {
-      options.signal?.throwIfAborted();
-      const digest = `${algorithm}:${name}`;
-      if (!isDigest(digest) || wanted.has(digest)) continue;
-      const freed = await removeOld(path.join(folder, name), options);
-      if (freed === undefined) continue;
-      removed.push(parseDigest(digest));
-      bytes += freed;
-    }
-  }
-  for (const name of await namesIn(incomingFolder)) await removeOld(path.join(incomingFolder, name), options);
-  return { removed, bytes };
+  const wanted = await reachableBlobs(layout, options.keep ?? []);
+  const usedBeforeMs = options.now - options.minAgeMs;
+  const loose = (await listBlobs(layout, options)).flatMap(({ digest }) => (wanted.has(digest) ? [] : [digest]));
+  const collected = await removeBlobs(layout, loose, { signal: options.signal, usedBeforeMs });
+  for (const name of await namesIn(incomingFolder)) await removeOld(path.join(incomingFolder, name), usedBeforeMs);
+  return collected;
 }
 
 async function reachable(layout: OciLayoutReader, roots: Iterable<Digest>): Promise<Set<Digest>> {
@@ -77,13 +116,22 @@ async function childrenHere(layout: OciLayoutReader, digest: Digest): Promise<De
   }
 }
 
-/** The bytes set free; undefined when the file stays. ctime is what rename, and asking for the blob, set. */
-async function removeOld(file: string, options: GarbageOptions): Promise<number | undefined> {
+/** The bytes set free; undefined when the file stays. */
+async function removeOld(file: string, usedBeforeMs: number): Promise<number | undefined> {
+  const found = await findStats(file);
+  if (found === undefined || lastUse(found) > usedBeforeMs) return undefined;
+  await rm(file, { force: true });
+  return found.blocks * 512;
+}
+
+/** ctime is what rename, and asking for the blob, set. */
+function lastUse({ ctimeMs, mtimeMs }: Stats): number {
+  return Math.max(ctimeMs, mtimeMs);
+}
+
+async function findStats(file: string): Promise<Stats | undefined> {
   try {
-    const { ctimeMs, mtimeMs, size } = await stat(file);
-    if (options.now - Math.max(ctimeMs, mtimeMs) < options.minAgeMs) return undefined;
-    await rm(file);
-    return size;
+    return await stat(file);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;

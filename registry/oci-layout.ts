@@ -21,7 +21,15 @@ import {
   writeFileAtomic,
 } from '../core/index.ts';
 import { IncomingFile } from './incoming-file.ts';
-import { type CollectedGarbage, collectLayoutGarbage, type GarbageOptions } from './layout-garbage.ts';
+import {
+  type CollectedGarbage,
+  collectLayoutGarbage,
+  type GarbageOptions,
+  listBlobs,
+  reachableBlobs,
+  removeBlobs,
+  type StoredBlob,
+} from './layout-garbage.ts';
 import { isForeignLayer, isManifestLike } from './manifest-type.ts';
 import {
   emptyLayoutIndex,
@@ -127,6 +135,18 @@ export class OciLayout implements Target {
   }
 
   /**
+   * As `ingest`, for a source that fills buffers again: a chunk is let go of before the one after the next is asked
+   * for. The source minds the signal itself.
+   */
+  async ingestChunks(chunks: AsyncIterable<Buffer>): Promise<IngestedBlob> {
+    await using incoming = await this.#incoming();
+    await incoming.append(chunks);
+    const digest = incoming.digest();
+    await this.#commit(incoming, digest);
+    return { digest, size: incoming.size };
+  }
+
+  /**
    * Names an image whose content is here, all of it: a name never leads into the void. Only the children of an index
    * may be missing, whole.
    * @throws NotFoundError BLOB_NOT_FOUND
@@ -154,6 +174,30 @@ export class OciLayout implements Target {
   async collectGarbage(options: GarbageOptions): Promise<CollectedGarbage> {
     await using _lock = await this.#locks.acquire(indexLock, 'exclusive', options);
     return collectLayoutGarbage(this.#reader, this.#incomingFolder(), options);
+  }
+
+  /** Every blob that is here. */
+  blobs(options?: CallOptions): Promise<StoredBlob[]> {
+    return listBlobs(this.#reader, options);
+  }
+
+  /** Digests that the named images and these roots reach. */
+  reachable(roots: Iterable<Digest>): Promise<Set<Digest>> {
+    return reachableBlobs(this.#reader, roots);
+  }
+
+  /** Removes those of the blobs that no name reaches and that nobody asked for since. */
+  async removeBlobs(
+    digests: Iterable<Digest>,
+    options: CallOptions & { readonly usedBeforeMs: number },
+  ): Promise<CollectedGarbage> {
+    await using _lock = await this.#locks.acquire(indexLock, 'exclusive', options);
+    const named = await this.reachable([]);
+    return removeBlobs(
+      this.#reader,
+      [...digests].filter((digest) => !named.has(digest)),
+      options,
+    );
   }
 
   async #changeIndex(options: CallOptions, change: (index: LayoutIndex) => Promise<LayoutIndex>): Promise<void> {

@@ -12,7 +12,8 @@ export type RecordKind =
   | 'origins-v1'
   | 'builds-v1'
   | 'compressed-v1'
-  | 'contexts-v1'
+  | 'contexts-v2'
+  | 'selections-v1'
   | 'rebuilds-v1'
   | 'traces-v1'
   | 'merged-v1'
@@ -86,5 +87,5 @@ function unwrap(text: string, key: string | undefined): unknown {
 }
 
 function checksum(key: string, body: string): string {
-  return createHash('sha256').update(`${key.length}:${key}${body}`).digest('hex');
+  return createHash('sha256').update(`${key.length}:${key}`).update(body).digest('hex');
 }

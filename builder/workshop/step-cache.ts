@@ -32,6 +32,19 @@ export class StepCache {
     return parseResult(await this.#records.read('steps-v1', key));
   }
 
+  /** What a key was computed from; undefined when it is not on record. */
+  async preimageOf(key: CacheKey): Promise<Preimage | undefined> {
+    return parsePreimage(await this.#records.read('steps-v1', key));
+  }
+
+  /** All that are on record, in no particular order. */
+  async *preimages(): AsyncGenerator<Preimage> {
+    for await (const record of this.#records.all('steps-v1')) {
+      const preimage = parsePreimage(record);
+      if (preimage !== undefined) yield preimage;
+    }
+  }
+
   async remember(
     key: CacheKey,
     preimage: Preimage,
@@ -59,4 +72,9 @@ function parseResult(record: unknown): CachedResult | undefined {
   } catch {
     return undefined;
   }
+}
+
+function parsePreimage(record: unknown): Preimage | undefined {
+  if (typeof record !== 'object' || record === null || !('preimage' in record)) return undefined;
+  return Array.isArray(record.preimage) ? (record.preimage as unknown as Preimage) : undefined;
 }

@@ -16,8 +16,12 @@ import {
 } from '../../core/index.ts';
 import { type CredentialSource, OciLayout, openRepository, type RemoteRepository } from '../../registry/index.ts';
 import { decompressed, type Launcher, type LayerSource, type Snapshot, Snapshots } from '../../runtime/index.ts';
+import { closeDoor, enterStore, oldestPresence, type Presence } from './presence.ts';
 import { RecordStore } from './record-store.ts';
 import { type CachedResult, StepCache } from './step-cache.ts';
+
+/** File times come from a clock that lags by some milliseconds. */
+const clockSlackMs = 100;
 
 /** What a workshop is made of; the composition root decides all of it. */
 export interface WorkshopOptions {
@@ -45,28 +49,28 @@ export class Workshop implements AsyncDisposable {
   readonly options: WorkshopOptions;
   #scratch: Promise<ScratchSpace> | undefined;
   #snapshots: Promise<Snapshots> | undefined;
-  #inUse: AsyncDisposable;
+  readonly #presence: Presence;
   /** Bases that are being made: stages that want the same one wait for it. */
   readonly basesUnderWay = new InFlight<Image>();
   /** Steps that are being carried out, by cache key. */
   readonly stepsUnderWay = new InFlight<{ readonly result: CachedResult; readonly cached: boolean }>();
 
-  private constructor(options: WorkshopOptions, content: OciLayout, locks: LockFolder, inUse: AsyncDisposable) {
+  private constructor(options: WorkshopOptions, content: OciLayout, locks: LockFolder, presence: Presence) {
     this.options = options;
     this.content = content;
     this.locks = locks;
-    this.#inUse = inUse;
+    this.#presence = presence;
     this.records = new RecordStore(path.join(options.home, 'records'));
     this.cache = new StepCache(this.records);
   }
 
-  /** Holds the store against garbage collection until disposed. */
+  /** What it uses until it is disposed is not removed by others. */
   static async open(options: WorkshopOptions, call: CallOptions = {}): Promise<Workshop> {
     await makeFolder(options.home, 0o700);
     const locks = new LockFolder(path.join(options.home, 'locks'));
-    const inUse = await locks.acquire('store', 'shared', call);
+    const presence = await enterStore(locks, call);
     const content = await OciLayout.open(path.join(options.home, 'content'), { locks });
-    return new Workshop(options, content, locks, inUse);
+    return new Workshop(options, content, locks, presence);
   }
 
   /** Private to this process; what killed ones left is swept on first use. */
@@ -125,14 +129,16 @@ export class Workshop implements AsyncDisposable {
   }
 
   /**
-   * The store to oneself, for as long as it is held; undefined while another process works with it. This process's own
-   * hold is given up for it.
+   * For removing things: keeps others from beginning while it is held. What others have used, or will, was last used
+   * after `usedBeforeMs`. This process itself should use nothing meanwhile.
    */
-  async alone(): Promise<AsyncDisposable | undefined> {
-    await this.#inUse[Symbol.asyncDispose]();
-    const alone = await this.locks.tryAcquire('store', 'exclusive');
-    if (alone === undefined) this.#inUse = await this.locks.acquire('store', 'shared');
-    return alone;
+  async closed(options: CallOptions = {}): Promise<AsyncDisposable & { readonly usedBeforeMs: number }> {
+    const door = await closeDoor(this.locks, options);
+    const oldest = await oldestPresence(this.locks, this.#presence);
+    return {
+      usedBeforeMs: oldest === undefined ? Number.POSITIVE_INFINITY : oldest - clockSlackMs,
+      [Symbol.asyncDispose]: () => door[Symbol.asyncDispose](),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -140,7 +146,7 @@ export class Workshop implements AsyncDisposable {
       await this.#emptyTrash();
       await (await this.#scratch)?.[Symbol.asyncDispose]();
     } finally {
-      await this.#inUse[Symbol.asyncDispose]();
+      await this.#presence[Symbol.asyncDispose]();
     }
   }
 

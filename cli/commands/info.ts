@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
+import { diskUseOf } from '../../core/index.ts';
 import { describePrivilege, type Privilege } from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { diskUseOf } from '../disk-use.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { cgroupVersion, findTools } from '../machine.ts';
 import { formatSize } from '../size.ts';

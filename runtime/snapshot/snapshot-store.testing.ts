@@ -74,5 +74,5 @@ export function mountedLauncher(
   writeFileSync(inner, `${lines.slice(0, 2).join('\n')}\n${path_}\n${lines.slice(2).join('\n')}\n`);
   writeFileSync(outer, `#!/bin/sh\n${path_}\nexec unshare --mount ${inner} "$@"\n`);
   for (const file of [inner, outer]) chmodSync(file, 0o755);
-  return { launcher: { file: outer }, mount };
+  return { launcher: { ...store.launcher, file: outer }, mount };
 }

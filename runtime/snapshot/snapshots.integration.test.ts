@@ -191,10 +191,8 @@ describe.skipIf(missing('root', 'overlay'))('Snapshots', () => {
     const [stored] = await snapshots.list();
 
     expect(stored).toMatchObject({ chainId, parent: undefined, diffId: diffIdOf(tar) });
-    expect(await stored?.sizeBytes()).toBe(3);
-    await snapshots.removeAllBut(new Set(chainId === undefined ? [] : [chainId]));
-    expect(await snapshots.list()).toHaveLength(1);
-    await (await store.reopen('second')).removeAllBut(new Set(chainId === undefined ? [] : [chainId]));
+    expect(await stored?.diskUse()).toBeGreaterThan(3);
+    if (chainId !== undefined) await snapshots.remove(chainId);
     expect(await snapshots.list()).toEqual([]);
     expect(existsSync(layers[0]?.directory ?? '')).toBe(false);
     await snapshots.emptyTrash();

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import {
@@ -9,6 +9,7 @@ import {
   chainIdOf,
   type DiffId,
   digestHex,
+  diskUseOf,
   errorCode,
   IntegrityError,
   type LockFolder,
@@ -21,7 +22,7 @@ import { applyLayer } from '../layer/apply.ts';
 import type { ByteString } from '../layer/entry.ts';
 import { inheritDirectories, inheritRoot } from './inherit.ts';
 import { formatLayerRecord, type LayerRecord, readLayerRecord } from './layer-record.ts';
-import { sizeOnDisk, syncFileSystem } from './store-disk.ts';
+import { syncFileSystem } from './store-disk.ts';
 
 /** One committed layer on disk, as overlayfs takes it. */
 export interface SnapshotLayer {
@@ -77,8 +78,10 @@ export interface StoredLayer {
   readonly chainId: ChainId;
   readonly parent: ChainId | undefined;
   readonly diffId: DiffId;
-  /** Sum of file sizes; walks the directory when it is not on record. */
-  sizeBytes(options?: CallOptions): Promise<number>;
+  /** When a snapshot with it was last asked for, milliseconds since the epoch. */
+  readonly lastUsedMs: number;
+  /** What it takes on disk; walks the directory. */
+  diskUse(options?: CallOptions): Promise<number>;
 }
 
 export const scratchSnapshot: Snapshot = { chainId: undefined, layers: [] };
@@ -194,28 +197,30 @@ export class Snapshots {
       const record = await readLayerRecord(path.join(folder, 'layer.json'));
       if (record === undefined || !this.#isTrusted(record) || digestHex(record.chainId) !== name) continue;
       const { chainId, parent, diffId } = record;
-      const sizeBytes = (options?: CallOptions) =>
-        record.sizeBytes === undefined
-          ? sizeOnDisk(this.#options.launcher, path.join(folder, 'fs'), options)
-          : Promise.resolve(record.sizeBytes);
-      found.push({ chainId, parent, diffId, sizeBytes });
+      const { mtimeMs } = await stat(path.join(folder, 'layer.json'));
+      const diskUse = async (options?: CallOptions) => (await diskUseOf(folder, options)).bytes;
+      found.push({ chainId, parent, diffId, lastUsedMs: mtimeMs, diskUse });
     }
     return found;
   }
 
-  /**
-   * Moves all layers but these to the trash, and those of them that are not trusted any more too. The caller knows that
-   * nobody uses them.
-   */
-  async removeAllBut(kept: ReadonlySet<ChainId>, options: CallOptions = {}): Promise<void> {
+  /** Moves a layer to the trash. Layers on it are of no use without it; the caller knows that nobody uses them. */
+  async remove(chainId: ChainId, options: CallOptions = {}): Promise<void> {
+    await this.#removeNamed(digestHex(chainId), options);
+  }
+
+  /** Moves to the trash what cannot be trusted since the machine went down. */
+  async removeUntrusted(options: CallOptions = {}): Promise<void> {
     for (const name of await this.#names()) {
-      const folder = path.join(this.#layers, name);
-      const record = await readLayerRecord(path.join(folder, 'layer.json'));
-      if (record !== undefined && this.#isTrusted(record) && kept.has(record.chainId)) continue;
-      await using _lock = await this.#options.locks.acquire(lockName(name), 'exclusive', options);
-      await this.#discard(folder);
-      this.#options.locks.forget(lockName(name));
+      const record = await readLayerRecord(path.join(this.#layers, name, 'layer.json'));
+      if (record === undefined || !this.#isTrusted(record)) await this.#removeNamed(name, options);
     }
+  }
+
+  async #removeNamed(name: string, options: CallOptions): Promise<void> {
+    await using _lock = await this.#options.locks.acquire(lockName(name), 'exclusive', options);
+    await this.#discard(path.join(this.#layers, name));
+    this.#options.locks.forget(lockName(name));
   }
 
   /** Deletes what was moved to the trash, unless another process is at it: slow, so never while somebody waits. */
@@ -230,8 +235,10 @@ export class Snapshots {
 
   async #findOn(parent: Snapshot, diffId: DiffId): Promise<Snapshot | undefined> {
     const chainId = chainIdOf(parent.chainId, diffId);
-    const record = await readLayerRecord(path.join(this.#folder(chainId), 'layer.json'));
+    const file = path.join(this.#folder(chainId), 'layer.json');
+    const record = await readLayerRecord(file);
     if (record === undefined || record.chainId !== chainId || !this.#isTrusted(record)) return undefined;
+    if (!(await markUsed(file))) return undefined;
     return this.#snapshot(parent, record);
   }
 
@@ -317,6 +324,18 @@ export class Snapshots {
 
   #lock(chainId: ChainId, options: CallOptions): Promise<AsyncDisposable> {
     return this.#options.locks.acquire(lockName(digestHex(chainId)), 'exclusive', options);
+  }
+}
+
+/** Keeps a layer from counting as unused; false when it went away meanwhile. */
+async function markUsed(file: string): Promise<boolean> {
+  const now = new Date();
+  try {
+    await utimes(file, now, now);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 
