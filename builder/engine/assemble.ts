@@ -9,7 +9,7 @@ import type { BaseRecord } from '../base/image-base.ts';
 import type { CopySource, FetchSource, PlanStage, Step } from '../plan/plan.ts';
 import { madeSeconds } from '../workshop/layers.ts';
 import { writeImage } from '../workshop/write-image.ts';
-import type { BuildContext } from './build-context.ts';
+import type { BuildContext, BuildOptions } from './build-context.ts';
 import { commandText } from './run-step.ts';
 import { squashed } from './squash.ts';
 import type { StageState } from './stage-state.ts';
@@ -21,16 +21,24 @@ export const layersAnnotation = 'kiln.layers';
 const baseNameAnnotation = 'org.opencontainers.image.base.name';
 const baseDigestAnnotation = 'org.opencontainers.image.base.digest';
 
-/** A stage's end as an image in the store; the state as it was written: squashed where that was asked. */
+/** An image as it was written. */
+export interface AssembledImage {
+  readonly descriptor: Descriptor;
+  /** Squashed, where that was asked. */
+  readonly state: StageState;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A stage's end as an image in the store. */
 export async function assembleImage(
   context: BuildContext,
   end: StageState,
-  { image }: PlanStage,
+  { name, image }: PlanStage,
   { signal }: CallOptions,
-): Promise<{ readonly descriptor: Descriptor; readonly state: StageState }> {
+): Promise<AssembledImage> {
   const { workshop, options } = context;
   const created = createdTime(context);
-  const state = options.squash ? await squashed(context, end, created) : end;
+  const state = options.squash ? await squashed(context, end, { stage: name, created }, { signal }) : end;
   const labels = { ...state.config.Labels, ...options.labels };
   const config: ImageConfig = {
     ...context.platform,
@@ -39,9 +47,32 @@ export async function assembleImage(
     diffIds: state.layers.map((layer) => layer.diffId),
     history: state.history,
   };
-  const annotations = { ...baseAnnotations(state), ...image.annotations, ...options.annotations };
+  const annotations = {
+    ...baseAnnotations(state),
+    ...image.annotations,
+    ...options.annotations,
+    ...options.manifestAnnotations,
+  };
   const layers = state.layers.map((layer) => layer.descriptor);
-  return { descriptor: await writeImage(workshop, config, layers, annotations, { signal }), state };
+  return { descriptor: await writeImage(workshop, config, layers, annotations, { signal }), state, annotations };
+}
+
+/**
+ * What an index says: that in which the images of all platforms agree. Which layers they have is each one's own matter,
+ * and so is what was asked for manifests only.
+ */
+export function indexAnnotations(
+  images: readonly Pick<AssembledImage, 'annotations'>[],
+  { manifestAnnotations = {}, indexAnnotations: asked = {} }: BuildOptions,
+): Record<string, string> {
+  const [first, ...others] = images.map(({ annotations }) => annotations);
+  const agreed = Object.entries(first ?? {}).filter(
+    ([key, value]) =>
+      key !== layersAnnotation &&
+      !Object.hasOwn(manifestAnnotations, key) &&
+      others.every((annotations) => annotations[key] === value),
+  );
+  return { ...Object.fromEntries(agreed), ...asked };
 }
 
 /** The one time every build has, so that equal inputs give equal bytes. */
@@ -96,12 +127,16 @@ function sourceText(source: Exclude<CopySource, { kind: 'context' }>): string {
   }
 }
 
-/** Without user and password, should the URL carry them. */
 function fetchText(source: FetchSource): string {
-  const url = source.url.replace(/^([a-z+]+:\/\/)[^/@]*@/i, '$1');
+  const url = publicUrl(source.url);
   if (source.kind === 'http') return url;
   const fragment = [source.ref ?? '', ...(source.subdir === undefined ? [] : [source.subdir])].join(':');
   return fragment === '' ? url : `${url}#${fragment}`;
+}
+
+/** Without what may be secret: user and password, and the query, where signatures and tokens are. */
+function publicUrl(url: string): string {
+  return url.replace(/\?.*$/s, '?…').replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, '$1');
 }
 
 function baseAnnotations(state: StageState): Record<string, string> {

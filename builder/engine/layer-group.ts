@@ -1,7 +1,7 @@
 import type { BuildContext } from './build-context.ts';
 import type { StageTools } from './build-stage.ts';
 import { mergedLayer } from './merged-layer.ts';
-import type { StageState } from './stage-state.ts';
+import type { LayerOrigin, StageState } from './stage-state.ts';
 
 /** Neighbouring steps that share one layer: `layer = "name"`. Without a name every step has its own. */
 export class LayerGroup {
@@ -18,19 +18,20 @@ export class LayerGroup {
     const { layers, origins, history } = this.#start;
     const added = state.layers.slice(layers.length);
     if (this.name === undefined || added.length < 2) return state;
-    const layer = await mergedLayer(context.workshop, added, { signal });
     const addedOrigins = state.origins.slice(origins.length);
-    const origin = {
+    const stage = addedOrigins[0]?.stage ?? '';
+    const layer = await mergedLayer(context, { layers: added, below: layers, stage, signal });
+    const origin: LayerOrigin = {
       kind: addedOrigins[0]?.kind ?? 'run',
-      stage: addedOrigins[0]?.stage ?? '',
+      stage,
       steps: addedOrigins.flatMap(({ steps }) => steps),
     };
     const lines = state.history.slice(history.length);
-    const last = lines.findLastIndex((line) => line.empty_layer !== true);
+    const last = layer === undefined ? -1 : lines.findLastIndex((line) => line.empty_layer !== true);
     return {
       ...state,
-      layers: [...layers, layer],
-      origins: [...origins, origin],
+      layers: layer === undefined ? layers : [...layers, layer],
+      origins: layer === undefined ? origins : [...origins, origin],
       history: [...history, ...lines.map((line, index) => (index === last ? line : { ...line, empty_layer: true }))],
     };
   }
