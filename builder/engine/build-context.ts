@@ -1,11 +1,14 @@
 import type { CallOptions, Platform } from '../../core/index.ts';
 import type { IgnoreRules } from '../buildfile/ignore.ts';
-import type { FileDigests } from '../copy/file-digests.ts';
+import type { CacheSource } from '../cache-transfer/cache-source.ts';
+import type { ContextUse } from '../copy/context-use.ts';
+import type { DigestCache } from '../copy/digest-cache.ts';
 import type { OnBuildEvent, Vertex } from '../events.ts';
 import type { Pins } from '../lock/pins.ts';
 import type { Plan, StepNetwork } from '../plan/plan.ts';
 import type { Workshop } from '../workshop/workshop.ts';
 import type { BuildTrace } from './build-trace.ts';
+import type { OnStepFailed } from './failed-step.ts';
 import type { StageState } from './stage-state.ts';
 
 /** What the caller of a build decides. */
@@ -28,17 +31,28 @@ export interface BuildOptions extends CallOptions {
   /** HTTP_PROXY and its kin: reach `run` steps, never a key or the history. */
   readonly proxies: Readonly<Record<string, string>>;
   readonly pins: Pins;
+  /** Asked, in this order, for results that the store does not have. */
+  readonly cacheSources?: readonly CacheSource[];
   /** Values for secret mounts. */
   readonly secrets: SecretSource;
   /** Sockets of ssh agents by id, absolute paths. */
   readonly sshAgents: ReadonlyMap<string, string>;
+  /** Keys of hosts that a fetch over ssh trusts, besides the machine's: absolute path. */
+  readonly sshKnownHosts?: string;
   readonly limits: StepLimits;
   /** What is added to every result. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Of the manifest of each platform only, and of the index over them only. */
+  readonly manifestAnnotations?: Readonly<Record<string, string>>;
+  readonly indexAnnotations?: Readonly<Record<string, string>>;
   /** All layers of a result become one. */
   readonly squash?: boolean;
+  /** Told what copies read of folders: for `--context-report`. */
+  readonly contextUse?: ContextUse;
   readonly onEvent: OnBuildEvent;
+  /** Called when a `run` or `test` step has failed; everything else of the build is called off first. */
+  readonly onStepFailed?: OnStepFailed;
 }
 
 /** Where secrets come from; asked when a step runs, so that an unused one is never read. */
@@ -64,7 +78,7 @@ export interface BuildContext {
   readonly plan: Plan;
   readonly platform: Platform;
   readonly options: BuildOptions;
-  readonly digests: FileDigests;
+  readonly digests: DigestCache;
   readonly trace: BuildTrace;
   /** Another stage's end; a copy from it waits here. */
   stageEnd(name: string, options?: CallOptions): Promise<StageState>;

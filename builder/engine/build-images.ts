@@ -9,11 +9,11 @@ import {
   ToolError,
   withDefaultTag,
 } from '../../core/index.ts';
-import { FileDigests } from '../copy/file-digests.ts';
+import { DigestCache } from '../copy/digest-cache.ts';
 import type { Plan, PlanStage } from '../plan/plan.ts';
 import type { Workshop } from '../workshop/workshop.ts';
 import { writeIndex } from '../workshop/write-image.ts';
-import { assembleImage } from './assemble.ts';
+import { assembleImage, indexAnnotations } from './assemble.ts';
 import type { BuildContext, BuildOptions } from './build-context.ts';
 import { buildStage } from './build-stage.ts';
 import { BuildTrace, traceName } from './build-trace.ts';
@@ -39,6 +39,8 @@ export interface BuiltTarget {
     readonly platform: Platform;
     readonly descriptor: Descriptor;
     readonly end: StageState;
+    /** Of its manifest. */
+    readonly annotations: Readonly<Record<string, string>>;
   }[];
 }
 
@@ -48,6 +50,8 @@ export interface BuildResult {
   /** Steps that came out of the cache, and all. */
   readonly cachedSteps: number;
   readonly steps: number;
+  /** What was asked of the cache, in the order of its answers. */
+  readonly trace: Pick<BuildTrace, 'steps' | 'merges'>;
 }
 
 /**
@@ -61,8 +65,7 @@ export async function buildImages(
   options: BuildOptions,
 ): Promise<BuildResult> {
   const startedMs = workshop.options.clock.now();
-  const contextKey = options.contextFolder;
-  const digests = FileDigests.from(await workshop.records.read('contexts-v1', contextKey), startedMs);
+  const digests = new DigestCache(workshop.records, startedMs);
   const log = new VertexLog(workshop.options.clock, options.onEvent);
   const trace = new BuildTrace();
   try {
@@ -72,15 +75,15 @@ export async function buildImages(
       targets.push(await buildTarget(target, contexts, ends, request.names.get(target) ?? [], startedMs));
     }
     for (const { descriptor, names } of targets) options.onEvent({ type: 'result', digest: descriptor.digest, names });
-    return { targets, cachedSteps: log.cached, steps: log.steps };
+    return { targets, cachedSteps: log.cached, steps: log.steps, trace };
   } finally {
-    if (digests.changed) await workshop.records.write('contexts-v1', contextKey, digests.toJson());
+    await digests.save();
     await trace.keep(workshop.records, traceName(options.buildfile, options.contextFolder), startedMs);
   }
 }
 
 interface StagesOptions extends BuildOptions {
-  readonly digests: FileDigests;
+  readonly digests: DigestCache;
   readonly log: VertexLog;
   readonly trace: BuildTrace;
 }
@@ -105,7 +108,7 @@ async function buildStages(
       workshop,
       plan,
       platform: plan.platform,
-      options: { ...options, signal },
+      options: { ...options, signal, ...onFirstFailure(options, failFast) },
       digests,
       trace,
       stageEnd: (name: string, call?: CallOptions) => stages.end(stageKey(plan, name), call),
@@ -129,6 +132,18 @@ async function buildStages(
   return { contexts, ends };
 }
 
+/** Everything else is called off before a failure is looked at, and no other one is. */
+function onFirstFailure({ onStepFailed }: BuildOptions, failFast: AbortController): Pick<BuildOptions, 'onStepFailed'> {
+  if (onStepFailed === undefined) return {};
+  return {
+    async onStepFailed(failure) {
+      if (failFast.signal.aborted) return;
+      failFast.abort(failure.error);
+      await onStepFailed(failure);
+    },
+  };
+}
+
 async function buildTarget(
   target: string,
   contexts: readonly BuildContext[],
@@ -140,15 +155,18 @@ async function buildTarget(
   for (const context of contexts) {
     const end = ends.get(stageKey(context.plan, target));
     if (end === undefined) throw new ToolError('BUILD_NO_TARGET', `the plan has no stage ${target}`);
-    const { descriptor, state } = await assembleImage(context, end, targetStage(context.plan, target), context.options);
-    images.push({ platform: context.platform, descriptor, end: state });
+    const stage = targetStage(context.plan, target);
+    const { descriptor, state, annotations } = await assembleImage(context, end, stage, context.options);
+    images.push({ platform: context.platform, descriptor, end: state, annotations });
   }
   const [first] = contexts;
   const [only] = images;
   if (first === undefined || only === undefined) throw new ToolError('BUILD_NO_TARGET', 'there is no plan');
   const { workshop, options } = first;
   const descriptor =
-    images.length === 1 ? only.descriptor : await writeIndex(workshop, images, only.end.annotations, options);
+    images.length === 1
+      ? only.descriptor
+      : await writeIndex(workshop, images, indexAnnotations(images, options), options);
   const tagged = await tagAll(workshop, descriptor, names, options);
   // An image that came out of the cache was built when it was first.
   if ((await workshop.records.read('builds-v1', descriptor.digest)) === undefined) {

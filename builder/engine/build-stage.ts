@@ -8,7 +8,6 @@ import {
 } from '../../core/index.ts';
 import { bootstrapName, openBootstrapBase } from '../base/bootstrap-base.ts';
 import { type OpenBase, openImageBase } from '../base/image-base.ts';
-import { openLayoutBase } from '../base/layout-base.ts';
 import type { BaseSource, PlanStage, Step } from '../plan/plan.ts';
 import { stagesNeeded } from '../plan/stages-needed.ts';
 import { createdTime, historyOf, stepText } from './assemble.ts';
@@ -16,10 +15,8 @@ import type { BuildContext, StepScope } from './build-context.ts';
 import type { LayerOutcome } from './cached-layer.ts';
 import { copyStep } from './copy-step.ts';
 import { StepError, StepFailedError } from './errors.ts';
-import { fetchStep } from './fetch-step.ts';
 import { changedDefaults } from './image-changes.ts';
 import { LayerGroup } from './layer-group.ts';
-import { packagesStep } from './packages-step.ts';
 import { runStep } from './run-step.ts';
 import { type StageState, scratchState, withEnv } from './stage-state.ts';
 import { testStep } from './test-step.ts';
@@ -40,7 +37,8 @@ export async function buildStage(context: BuildContext, stage: PlanStage, tools:
   const shown = stage.steps.filter((step) => !isSetting(step));
   let group = new LayerGroup(undefined, state);
   for (const step of stage.steps) {
-    if (!isSetting(step) && step.layer !== group.name) {
+    // What leaves no layer does not come between those that share one.
+    if (!isSetting(step) && step.verb !== 'test' && step.layer !== group.name) {
       state = await group.merged(context, state, tools);
       group = new LayerGroup(step.layer, state);
     }
@@ -116,6 +114,7 @@ async function applyStep(
   scope: StepScope,
 ): Promise<LayerOutcome> {
   scope.signal?.throwIfAborted();
+  // What few builds need is loaded by those.
   switch (step.verb) {
     case 'run':
       return runStep(context, state, step, scope);
@@ -123,10 +122,14 @@ async function applyStep(
       return testStep(context, state, step, scope);
     case 'copy':
       return copyStep(context, state, step, scope);
-    case 'fetch':
+    case 'fetch': {
+      const { fetchStep } = await import('./fetch-step.ts');
       return fetchStep(context, state, step, scope);
-    case 'packages':
+    }
+    case 'packages': {
+      const { packagesStep } = await import('./packages-step.ts');
       return packagesStep(context, state, step, scope);
+    }
     case 'workdir':
       return workdirStep(context, state, step, scope);
     default:
@@ -148,6 +151,7 @@ async function baseState(context: BuildContext, stage: PlanStage, tools: StageTo
     }),
   );
   const { layers, config } = image;
+  context.trace.addBase({ stage: stage.name, platform: formatPlatform(context.platform), base: record });
   if (!samePlatform(config, context.platform)) {
     const text = `${baseName(base)} is for ${formatPlatform(config)}; this build is for ${formatPlatform(context.platform)}`;
     context.options.onEvent({ type: 'warning', text, position: stage.position });
@@ -176,8 +180,10 @@ async function openBase(
   switch (base.kind) {
     case 'image':
       return openImageBase(workshop, parseReference(base.reference), options);
-    case 'layout':
+    case 'layout': {
+      const { openLayoutBase } = await import('../base/layout-base.ts');
       return openLayoutBase(workshop, base, options);
+    }
     case 'bootstrap':
       return openBootstrapBase(workshop, base, { ...options, onStatus, proxies: context.options.proxies });
     default:

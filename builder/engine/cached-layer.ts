@@ -2,6 +2,8 @@ import { type CacheKey, type CallOptions, digestHex, formatPlatform, mediaTypes 
 import type { WrittenLayer } from '../workshop/layers.ts';
 import { type CachedResult, cacheKeyOf, type Preimage } from '../workshop/step-cache.ts';
 import type { BuildContext, StepScope } from './build-context.ts';
+import type { TracedStep } from './build-trace.ts';
+import { resultElsewhere } from './cache-elsewhere.ts';
 import { chainIdOfState, type StageState } from './stage-state.ts';
 
 /** Bumped when the same inputs would give other bytes. */
@@ -39,10 +41,24 @@ export async function cachedLayer(
   const { clock } = workshop.options;
   const key = cacheKeyOf(preimage);
   const startedMs = clock.now();
-  const outcome = await lookUp();
-  const durationMs = clock.now() - startedMs;
-  context.trace.add(scope.vertex, { key, cached: outcome.cached, durationMs, platform: formatPlatform(platform) });
-  return { state: withResult(state, outcome.result), cached: outcome.cached };
+  try {
+    const { result, cached } = await lookUp();
+    trace({ cached });
+    return { state: withResult(state, result), cached };
+  } catch (error) {
+    trace({ cached: false, unfinished: preimage });
+    throw error;
+  }
+
+  function trace(outcome: Pick<TracedStep, 'cached' | 'unfinished'>): void {
+    context.trace.add(scope.vertex, {
+      key,
+      ...outcome,
+      ...(mustRun(context, scope) ? { forced: true } : {}),
+      durationMs: clock.now() - startedMs,
+      platform: formatPlatform(platform),
+    });
+  }
 
   async function lookUp(): Promise<StepResult> {
     const found = mustRun(context, scope) ? undefined : await usableResult(context, key, scope);
@@ -84,6 +100,8 @@ async function makeOnce(
   await using _lock = await workshop.locks.acquire(lockName, 'exclusive', scope);
   const found = mustRun(context, scope) ? undefined : await usableResult(context, key, scope);
   if (found !== undefined) return { result: found, cached: true };
+  const elsewhere = mustRun(context, scope) ? undefined : await resultElsewhere(context, key, preimage, scope);
+  if (elsewhere !== undefined) return { result: elsewhere, cached: true };
 
   const startedMs = clock.now();
   const written = await make();
@@ -99,15 +117,20 @@ function mustRun({ options }: BuildContext, { stage }: StepScope): boolean {
   return options.noCache || options.noCacheStages?.has(stage) === true;
 }
 
-async function usableResult(
+/** What is remembered for a key, its layer being here; undefined when the step has to be carried out. */
+export async function usableResult(
   context: BuildContext,
   key: CacheKey,
   options: CallOptions,
 ): Promise<CachedResult | undefined> {
-  const found = await context.workshop.cache.find(key);
-  if (found?.diffId === undefined) return found;
-  const descriptor = { mediaType: mediaTypes.layer, digest: found.diffId, size: found.size };
-  return (await context.workshop.content.has(descriptor, options)) ? found : undefined;
+  const { workshop } = context;
+  const found = await workshop.cache.find(key);
+  if (found === undefined || (await isHere(found))) return found;
+  return undefined;
+
+  async function isHere({ diffId, size }: CachedResult): Promise<boolean> {
+    return diffId === undefined || workshop.content.has({ mediaType: mediaTypes.layer, digest: diffId, size }, options);
+  }
 }
 
 function withResult(state: StageState, { diffId, size }: CachedResult): StageState {

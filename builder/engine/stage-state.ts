@@ -25,7 +25,7 @@ export interface StageState {
 
 /** What made a layer: part of the map that an image carries. */
 export interface LayerOrigin {
-  readonly kind: Step['verb'] | 'base';
+  readonly kind: Step['verb'] | 'base' | 'squash';
   readonly stage: string;
   /** As the history has them; several when steps share the layer. */
   readonly steps: readonly string[];
