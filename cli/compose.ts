@@ -4,8 +4,8 @@ import { platformOf } from '../core/index.ts';
 import { type CredentialStore, openCredentials } from '../registry/index.ts';
 import { describePrivilege, openLauncher } from '../runtime/index.ts';
 import type { Context, Environment } from './context.ts';
-import { credentialFiles } from './paths.ts';
-import { currentUser, homeOf, makeHome } from './store.ts';
+import { credentialFiles, currentUser } from './paths.ts';
+import { homeOf, makeHome } from './store.ts';
 import { harmlessLine } from './terminal-text.ts';
 import { kilnVersion } from './version.ts';
 
@@ -13,7 +13,7 @@ import { kilnVersion } from './version.ts';
 export async function openWorkshop(context: Context): Promise<Workshop> {
   const home = await makeHome(homeOf(context));
   const [launcher, privilege, bootId] = await Promise.all([
-    openLauncher({ signal: context.signal }),
+    openLauncher({ signal: context.signal, onWarning: (text) => warn(context, text) }),
     describePrivilege(),
     readBootId(),
   ]);

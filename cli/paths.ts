@@ -1,3 +1,4 @@
+import os from 'node:os';
 import path from 'node:path';
 import type { Environment } from './context.ts';
 
@@ -6,6 +7,17 @@ export interface User {
   readonly uid: number;
   /** From the user database, for when HOME is not set. */
   readonly home: string;
+}
+
+/** This process's user; inside the user namespace that Kiln makes, uid 0. */
+export function currentUser(): User {
+  try {
+    const { uid, homedir } = os.userInfo();
+    return { uid, home: homedir };
+  } catch {
+    // A container may be run as a number that has no entry in its /etc/passwd.
+    return { uid: process.getuid?.() ?? 0, home: '/' };
+  }
 }
 
 /** Absolute path of the store: KILN_HOME, else by user. */

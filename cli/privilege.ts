@@ -1,6 +1,7 @@
 import { enterUserNamespace, openLauncher } from '../runtime/index.ts';
 import type { Context } from './context.ts';
-import { currentUser, homeOf } from './store.ts';
+import { currentUser } from './paths.ts';
+import { homeOf } from './store.ts';
 
 /**
  * Carries out what needs root file systems: here when this is root, be it of a user namespace; else this process is

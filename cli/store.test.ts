@@ -10,7 +10,7 @@ import { makeHome } from './store.ts';
 describe.skipIf(missing('root'))('currentUser', () => {
   it('is a number without a home where the user database has no entry', async () => {
     const script = `
-      const { currentUser } = await import(${JSON.stringify(path.join(import.meta.dirname, 'store.ts'))});
+      const { currentUser } = await import(${JSON.stringify(path.join(import.meta.dirname, 'paths.ts'))});
       process.setuid(54321);
       process.stdout.write(JSON.stringify(currentUser()));
     `;

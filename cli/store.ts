@@ -1,20 +1,8 @@
-import os from 'node:os';
 import path from 'node:path';
 import { errorCode, LockFolder, makeFolder, ToolError } from '../core/index.ts';
 import { OciLayout } from '../registry/index.ts';
 import type { Context } from './context.ts';
-import { storeHome, type User } from './paths.ts';
-
-/** This process's user; inside the user namespace that Kiln makes, uid 0. */
-export function currentUser(): User {
-  try {
-    const { uid, homedir } = os.userInfo();
-    return { uid, home: homedir };
-  } catch {
-    // A container may be run as a number that has no entry in its /etc/passwd.
-    return { uid: process.getuid?.() ?? 0, home: '/' };
-  }
-}
+import { currentUser, storeHome } from './paths.ts';
 
 /** Where this context's store is. */
 export function homeOf({ env, folder }: Pick<Context, 'env' | 'folder'>): string {

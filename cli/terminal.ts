@@ -51,7 +51,10 @@ export function openTerminal(
   const failed = (error: NodeJS.ErrnoException): void => void failures.push(error);
   const err = streamSink(streams.stderr, failed);
   return {
-    input: streams.stdin,
+    // Opening it takes time that most commands have no use for.
+    get input() {
+      return streams.stdin;
+    },
     out: streamSink(streams.stdout, failed),
     err,
     outputFailure: () => failures[0],

@@ -13,7 +13,10 @@ const packageOf = {
   busybox: 'busybox-static',
   skopeo: 'skopeo',
   umoci: 'umoci',
+  pasta: 'passt',
   buildah: 'buildah',
+  podman: 'podman',
+  runc: 'runc',
   setcap: 'libcap2-bin',
 };
 const neededFor = {

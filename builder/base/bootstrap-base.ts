@@ -13,8 +13,7 @@ import {
   ToolError,
 } from '../../core/index.ts';
 import { defaultPath } from '../../runtime/index.ts';
-import { bootstrapEntries } from '../bootstrap/bootstrap.ts';
-import { type ResolvedBootstrap, resolveBootstrap } from '../bootstrap/resolve.ts';
+import type { ResolvedBootstrap } from '../bootstrap/resolve.ts';
 import { sortPinned } from '../lock/lock-content.ts';
 import { noPins, type PinnedPackage, type Pins } from '../lock/pins.ts';
 import type { BootstrapSource } from '../plan/plan.ts';
@@ -83,6 +82,7 @@ export async function askBootstrap(
   options: Omit<BootstrapOptions, 'pull' | 'pins'>,
 ): Promise<readonly PinnedPackage[]> {
   await using scratch = await (await workshop.scratch()).make('bootstrap');
+  const { resolveBootstrap } = await import('../bootstrap/resolve.ts');
   return (await resolveBootstrap(source, callFor(scratch.path, options))).packages;
 }
 
@@ -119,6 +119,7 @@ async function bootstrapAgain(
   await using scratch = await (await workshop.scratch()).make('bootstrap');
   options.onStatus?.('asking the package archive for versions');
   const call = callFor(scratch.path, options);
+  const { resolveBootstrap } = await import('../bootstrap/resolve.ts');
   const resolved = await resolveBootstrap(source, pinned === undefined ? call : { ...call, pinned });
   const known = parseMade(await records.read('bootstrap-sets-v1', resolved.digest));
   const usable = known !== undefined && (await content.has(known.descriptor, options));
@@ -161,6 +162,7 @@ async function make(
 ): Promise<Descriptor> {
   const { launcher, clock } = workshop.options;
   options.onStatus?.(`installing ${resolved.packages.length} packages`);
+  const { bootstrapEntries } = await import('../bootstrap/bootstrap.ts');
   await using tree = await bootstrapEntries(resolved, {
     signal: options.signal,
     scratch,

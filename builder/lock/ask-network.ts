@@ -3,8 +3,6 @@ import { askBootstrap } from '../base/bootstrap-base.ts';
 import { registryDigestOf } from '../base/origins.ts';
 import { findLocalImage } from '../base/pull-image.ts';
 import type { BuildOptions } from '../engine/build-context.ts';
-import { downloadFile } from '../fetch/fetch-file.ts';
-import { askRef } from '../fetch/repository-content.ts';
 import type { Workshop } from '../workshop/workshop.ts';
 import type { LockContent } from './lock-content.ts';
 import type { PinKind, PinValues } from './pins.ts';
@@ -32,10 +30,14 @@ export async function askNetwork(
       if (await isOnlyHere(workshop, question, options)) return undefined;
       return (await workshop.repository(reference).resolve(reference.tag ?? 'latest', { signal })).digest;
     }
-    case 'urls':
+    case 'urls': {
+      const { downloadFile } = await import('../fetch/fetch-file.ts');
       return (await downloadFile(workshop, question.key, { ...build, ...options })).digest;
-    case 'git':
+    }
+    case 'git': {
+      const { askRef } = await import('../fetch/repository-content.ts');
       return askRef(workshop, question, { ...build, ...options });
+    }
     case 'bootstraps':
       return askBootstrap(workshop, question.source, { ...options, ...question, proxies: build.proxies });
     default:

@@ -1,7 +1,6 @@
 import { formatReference, type Platform, parseReference, type Reference, withDefaultTag } from '../../core/index.ts';
 import { bootstrapKey } from '../base/bootstrap-base.ts';
-import { isCommit } from '../fetch/git-ref.ts';
-import { gitPinKey } from '../fetch/repository-content.ts';
+import { gitPinKey, isCommit } from '../fetch/git-ref.ts';
 import type { BootstrapSource, FetchStep, PackagesStep, Plan, PlanStage } from '../plan/plan.ts';
 import { sourcesOf } from '../plan/stages-needed.ts';
 

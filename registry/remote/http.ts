@@ -1,5 +1,5 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 import { Readable } from 'node:stream';
 import { type CallOptions, sleep } from '../../core/index.ts';
 import { redirected, redirectTarget, refused } from './redirects.ts';
@@ -33,10 +33,7 @@ const retryableStatuses = new Set([429, 500, 502, 503, 504]);
 
 /** HTTP as registries need it: streams both ways, no surprises with credentials. Keeps connections open between calls. */
 export class HttpClient {
-  readonly #agents = {
-    httpAgent: new HttpAgent({ keepAlive: true }),
-    httpsAgent: new HttpsAgent({ keepAlive: true }),
-  };
+  #agents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent } | undefined;
   readonly #userAgent: string;
 
   constructor(options: { readonly userAgent: string }) {
@@ -78,6 +75,7 @@ export class HttpClient {
     request.signal?.throwIfAborted();
     // Loading axios takes a third of a no-op build's time, hence only when a request is really made.
     const { default: axios } = await import('axios');
+    this.#agents ??= await keepAliveAgents();
     const stall = new StallWatch();
     const signal = request.signal === undefined ? stall.signal : AbortSignal.any([request.signal, stall.signal]);
     try {
@@ -110,6 +108,12 @@ export class HttpClient {
       stall.stop();
     }
   }
+}
+
+/** node:http loads all of undici. */
+async function keepAliveAgents() {
+  const [http, https] = await Promise.all([import('node:http'), import('node:https')]);
+  return { httpAgent: new http.Agent({ keepAlive: true }), httpsAgent: new https.Agent({ keepAlive: true }) };
 }
 
 export function isLoopback(url: Pick<URL, 'hostname'>): boolean {
