@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode } from './errors.ts';
 
@@ -10,7 +10,20 @@ const liftedBeyondBytes = 2048;
  * Replaces a file whole: temp file beside it → fsync → rename, so a crash leaves the old bytes or the new ones.
  * Parent folders are made. `mode` defaults to 0644.
  */
-export async function writeFileAtomic(file: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
+export function writeFileAtomic(file: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
+  return replaceFile(file, bytes, { mode, isSynced: true });
+}
+
+/** As `writeFileAtomic`, but after a crash of the machine the file may be empty or damaged: for what is checked when it is read. */
+export function writeFileUnsynced(file: string, bytes: Uint8Array | string): Promise<void> {
+  return replaceFile(file, bytes, { mode: 0o644, isSynced: false });
+}
+
+async function replaceFile(
+  file: string,
+  bytes: Uint8Array | string,
+  { mode, isSynced }: { readonly mode: number; readonly isSynced: boolean },
+): Promise<void> {
   const folder = path.dirname(file);
   await mkdir(folder, { recursive: true });
   const temporary = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString('hex')}`);
@@ -18,7 +31,7 @@ export async function writeFileAtomic(file: string, bytes: Uint8Array | string, 
     const handle = await open(temporary, 'wx', mode);
     try {
       await handle.writeFile(bytes);
-      await handle.sync();
+      if (isSynced) await handle.sync();
     } finally {
       await handle.close();
     }
@@ -27,6 +40,15 @@ export async function writeFileAtomic(file: string, bytes: Uint8Array | string, 
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/**
+ * Where symlinks lead from `file`, which is there, as long as that is in the tree of one of the folders; undefined when
+ * it is elsewhere. Files that came with a context must not show what is outside: their lines are in error messages.
+ */
+export async function realPathInside(file: string, folders: readonly string[]): Promise<string | undefined> {
+  const [real, ...roots] = await Promise.all([file, ...folders].map((name) => realpath(name)));
+  return roots.some((root) => real === root || real?.startsWith(root === '/' ? root : `${root}/`)) ? real : undefined;
 }
 
 /**

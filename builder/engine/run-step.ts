@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { type ActiveSnapshot, changesOf } from '../../runtime/index.ts';
 import { findBinds } from '../mounts/bind-mounts.ts';
 import type { RunStep } from '../plan/plan.ts';
@@ -43,6 +44,8 @@ async function takeChanges(
   { signal }: StepScope,
 ): Promise<WrittenLayer | undefined> {
   const { launcher, userXattrs } = workshop.options;
+  // Many commands change nothing: that is seen without another process.
+  if ((await readdir(active.upper)).length === 0) return undefined;
   const changes = changesOf(launcher, active.upper, {
     signal,
     clamp: madeTimes(startedMs, plan.sourceDateEpoch),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { canonicalJson, errorCode, writeFileAtomic } from '../../core/index.ts';
+import { canonicalJson, errorCode, writeFileAtomic, writeFileUnsynced } from '../../core/index.ts';
 
 /** What Kiln remembers besides content. The folder name of a kind carries its format version. */
 export type RecordKind =
@@ -16,10 +16,11 @@ export type RecordKind =
   | 'selections-v1'
   | 'rebuilds-v1'
   | 'traces-v1'
-  | 'merged-v1'
   | 'fetches-v1'
-  | 'package-sets-v1'
-  | 'used-v1';
+  | 'package-sets-v1';
+
+/** What could not be found out again; all others are caches, whose loss in a crash of the machine costs work only. */
+const durableKinds: ReadonlySet<RecordKind> = new Set(['origins-v1', 'builds-v1', 'rebuilds-v1']);
 
 /**
  * Small JSON records, one file each. A record whose check does not match, or that cannot be parsed, reads as absent:
@@ -46,7 +47,8 @@ export class RecordStore {
 
   async write(kind: RecordKind, key: string, value: unknown): Promise<void> {
     const body = canonicalJson(value);
-    await writeFileAtomic(this.#file(kind, key), `${canonicalJson({ key, check: checksum(key, body) })}\n${body}\n`);
+    const write = durableKinds.has(kind) ? writeFileAtomic : writeFileUnsynced;
+    await write(this.#file(kind, key), `${canonicalJson({ key, check: checksum(key, body) })}\n${body}\n`);
   }
 
   async remove(kind: RecordKind, key: string): Promise<void> {
