@@ -9,26 +9,30 @@ import {
   type FileTime,
   type RootView,
 } from '../../runtime/index.ts';
+import { keepLinksBehindFiles } from './link-order.ts';
 import type { Match } from './select.ts';
 
 export interface Placement {
   /** As written: relative to `workdir`; a trailing `/` says that it is a directory. */
   readonly to: string;
   readonly workdir: string;
-  readonly owner: { readonly uid: number; readonly gid: number };
+  /** Files keep the owners they have unless given; directories on the way to `to` are then root's. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /** Replaces every mode; directories can be entered by whoever can read them. */
   readonly mode?: number;
 }
 
 /** NAME_MAX of Linux. */
 const maxNameBytes = 255;
+/** PATH_MAX of Linux, less the zero byte that ends a path and the slash that begins it. */
+const maxPathBytes = 4094;
 const madeTime: FileTime = { seconds: 1, nanoseconds: 0 };
 
 /**
  * Where a selection ends up in an image, by Dockerfile rules: what is in a directory goes into the destination; a file
  * goes into it when the destination is a directory, ends in `/`, or takes several. Symbolic links of the image are
  * followed, never out of it. Directories that the image has keep their metadata.
- * @throws ToolError COPY_DESTINATION_NOT_DIRECTORY, COPY_DESTINATION_IS_DIRECTORY
+ * @throws ToolError COPY_DESTINATION_NOT_DIRECTORY, COPY_DESTINATION_IS_DIRECTORY, COPY_DESTINATION_INVALID, COPY_PATH_TOO_LONG
  */
 export async function placeMatches(
   view: RootView,
@@ -38,18 +42,23 @@ export async function placeMatches(
 ): Promise<Entry[]> {
   const layer = new PlacedLayer(view, placement);
   const { to } = placement;
-  const written = components(to.startsWith('/') ? to : `${placement.workdir}/${to}`);
-  if (written.some((name) => name.length > maxNameBytes)) {
-    throw new ToolError('COPY_DESTINATION_INVALID', `the destination has a name of over ${maxNameBytes} bytes`);
-  }
+  const written = destination(to.startsWith('/') ? to : `${placement.workdir}/${to}`);
   const saysDirectory = /(?:^|\/)\.{0,2}$/.test(to);
   const several = matches.length > 1 || matches.some((match) => match.isDirectory);
   const asDirectory = saysDirectory || several || (await layer.isDirectory(written));
   for (const match of matches) {
     options.signal?.throwIfAborted();
-    await layer.add(match, match.isDirectory || !asDirectory ? written : [...written, match.name]);
+    await layer.add(match, match.isDirectory || !asDirectory ? written : join(written, match.name));
   }
   return layer.entries();
+}
+
+/** A directory of the image that files are put into. */
+interface Folder {
+  /** Where it really is. */
+  readonly path: ByteString;
+  /** The image had nothing there: neither links nor files can be in the way. */
+  readonly isNew: boolean;
 }
 
 /** The entries of one copied layer, by final path. */
@@ -57,30 +66,35 @@ class PlacedLayer {
   readonly #view: RootView;
   readonly #placement: Placement;
   readonly #entries = new Map<ByteString, Entry>();
-  /** Written directory → where it really is, once it has been announced. */
-  readonly #directories = new Map<string, ByteString>();
+  /** By written path, once it has been announced. */
+  readonly #folders = new Map<string, Folder>([['', { path: '' as ByteString, isNew: false }]]);
 
   constructor(view: RootView, placement: Placement) {
     this.#view = view;
     this.#placement = placement;
   }
 
-  async isDirectory(written: readonly string[]): Promise<boolean> {
-    const resolved = await this.#view.resolve(byteStringFrom(written));
+  async isDirectory(written: ByteString): Promise<boolean> {
+    const resolved = await this.#view.resolve(written);
     return resolved.exists && (await this.#view.lookup(resolved.path))?.type === 'directory';
   }
 
-  async add(match: Match, written: readonly string[]): Promise<void> {
+  async add(match: Match, written: ByteString): Promise<void> {
     const finalPaths = new Map<ByteString, ByteString>();
-    if (match.isDirectory) await this.#directory(written);
+    const hasLinks = match.entries.some(({ type }) => type === 'hardlink');
+    if (match.isDirectory) await this.#folder(written);
     for (const entry of match.entries) {
-      const parts = [...written, ...entry.path.split('/').filter((part) => part !== '')];
+      const goal = join(written, entry.path);
       if (entry.type === 'directory') {
-        await this.#directory(parts, entry);
+        if (!this.#folders.has(goal)) await this.#folder(goal, entry);
         continue;
       }
-      const path = await this.#leaf(parts);
-      finalPaths.set(entry.path, path);
+      const [above, name] = split(goal);
+      const folder = this.#folders.get(above) ?? (await this.#folder(above));
+      const path = join(folder.path, name);
+      if (goal === '' || this.#entries.has(path) || !folder.isNew) await this.#requireNoDirectory(path);
+      if (path.length > maxPathBytes) throw tooLong(path);
+      if (hasLinks) finalPaths.set(entry.path, path);
       this.#entries.set(path, this.#owned(entry, path, finalPaths));
     }
   }
@@ -90,67 +104,58 @@ class PlacedLayer {
     return keepLinksBehindFiles([...this.#entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1)));
   }
 
-  /** Announces a directory and those above it; gives the path where it really is. */
-  async #directory(parts: readonly string[], source?: DirectoryEntry): Promise<ByteString> {
-    const key = parts.join('/');
-    const known = this.#directories.get(key);
+  /** Announces a directory and those above it. */
+  async #folder(written: ByteString, source?: DirectoryEntry): Promise<Folder> {
+    const known = this.#folders.get(written);
     if (known !== undefined) return known;
-    if (parts.length === 0) return '' as ByteString;
-    const parent = await this.#directory(parts.slice(0, -1));
-    const path = join(parent, parts.at(-1) ?? '');
-    const real = await this.#announce(path, source);
-    this.#directories.set(key, real);
-    return real;
+    const [above, name] = split(written);
+    const parent = this.#folders.get(above) ?? (await this.#folder(above));
+    const folder = await this.#announce(parent, join(parent.path, name), source);
+    this.#folders.set(written, folder);
+    return folder;
   }
 
-  async #announce(path: ByteString, source: DirectoryEntry | undefined): Promise<ByteString> {
+  async #announce(parent: Folder, path: ByteString, source: DirectoryEntry | undefined): Promise<Folder> {
+    if (path.length > maxPathBytes) throw tooLong(path);
     const placed = this.#entries.get(path);
     if (placed !== undefined && placed.type !== 'directory') throw notDirectory(path);
+    if (parent.isNew) return this.#make(path, source);
     const resolved = await this.#view.resolve(path);
     // A link led elsewhere: what is above its target needs its metadata repeated too.
-    if (resolved.path !== path) await this.#directory(resolved.path.split('/').slice(0, -1));
+    if (resolved.path !== path) await this.#folder(split(resolved.path)[0]);
     const existing = resolved.exists ? await this.#view.lookup(resolved.path) : undefined;
-    if (existing === undefined) {
-      const mode = this.#directoryMode(source?.mode ?? 0o755);
-      this.#entries.set(resolved.path, {
-        type: 'directory',
-        path: resolved.path,
-        mode,
-        ...this.#placement.owner,
-        mtime: source?.mtime ?? madeTime,
-      });
-      return resolved.path;
-    }
+    if (existing === undefined) return this.#make(resolved.path, source);
     if (existing.type !== 'directory') throw notDirectory(resolved.path);
     if (resolved.path !== '') {
       const { mode, uid, gid } = existing;
       // Overlay takes a directory's metadata from the topmost layer that has it, so the image's own is repeated.
-      this.#entries.set(resolved.path, {
-        type: 'directory',
-        path: resolved.path,
-        mode,
-        uid,
-        gid,
-        mtime: timeOf(existing.file),
-      });
+      const mtime = timeOf(existing.file);
+      this.#entries.set(resolved.path, { type: 'directory', path: resolved.path, mode, uid, gid, mtime });
     }
-    return resolved.path;
+    return { path: resolved.path, isNew: false };
   }
 
-  /** Where a file goes: its directory's links are followed; a directory in its place is an error. */
-  async #leaf(parts: readonly string[]): Promise<ByteString> {
-    const path = join(await this.#directory(parts.slice(0, -1)), parts.at(-1) ?? '');
+  #make(path: ByteString, source: DirectoryEntry | undefined): Folder {
+    const { mode = 0o755, uid = 0, gid = 0, mtime = madeTime, xattrs } = source ?? {};
+    this.#entries.set(path, {
+      type: 'directory',
+      path,
+      mode: this.#directoryMode(mode),
+      ...(this.#placement.owner ?? { uid, gid }),
+      mtime,
+      ...(xattrs === undefined ? {} : { xattrs }),
+    });
+    return { path, isNew: true };
+  }
+
+  async #requireNoDirectory(path: ByteString): Promise<void> {
     const there = this.#entries.get(path) ?? (await this.#view.lookup(path));
-    if (path === '' || there?.type === 'directory') {
-      throw new ToolError(
-        'COPY_DESTINATION_IS_DIRECTORY',
-        `cannot copy a file over the directory /${displayPath(path)}`,
-        {
-          hint: 'end the destination with / to copy into it',
-        },
-      );
-    }
-    return path;
+    if (path !== '' && there?.type !== 'directory') return;
+    throw new ToolError(
+      'COPY_DESTINATION_IS_DIRECTORY',
+      `cannot copy a file over the directory /${displayPath(path)}`,
+      { hint: 'end the destination with / to copy into it' },
+    );
   }
 
   #owned(entry: Entry, path: ByteString, finalPaths: ReadonlyMap<ByteString, ByteString>): Entry {
@@ -170,44 +175,40 @@ class PlacedLayer {
   }
 }
 
-/** In sorted order a link may come before its file: the first name of each file carries the content. */
-function keepLinksBehindFiles(entries: readonly Entry[]): Entry[] {
-  const first = new Map<ByteString, ByteString>();
-  for (const entry of entries) {
-    if (entry.type === 'hardlink' && entry.path < (first.get(entry.target) ?? entry.target))
-      first.set(entry.target, entry.path);
-  }
-  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  return entries.map((entry) => {
-    const original = entry.type === 'hardlink' ? entry.target : entry.path;
-    const carrier = first.get(original);
-    const file = carrier === undefined ? undefined : byPath.get(original);
-    if (carrier === undefined || file === undefined) return entry;
-    if (entry.path === carrier) return { ...file, path: entry.path };
-    const { uid, gid, mode, mtime } = file as Exclude<Entry, { type: 'whiteout' | 'opaque' }>;
-    return { type: 'hardlink', path: entry.path, target: carrier, uid, gid, mode, mtime };
-  });
-}
-
-function components(path: string): string[] {
-  const parts: string[] = [];
-  for (const part of path.split('/')) {
+/** The written path of a destination; `..` stops at the root. */
+function destination(text: string): ByteString {
+  const parts: ByteString[] = [];
+  for (const part of text.split('/')) {
     if (part === '..') parts.pop();
     else if (part !== '' && part !== '.') parts.push(byteString(part));
   }
-  return parts;
-}
-
-function byteStringFrom(parts: readonly string[]): ByteString {
+  if (parts.some((name) => name.length > maxNameBytes)) {
+    throw new ToolError('COPY_DESTINATION_INVALID', `the destination has a name of over ${maxNameBytes} bytes`);
+  }
   return parts.join('/') as ByteString;
 }
 
-function join(parent: ByteString, name: string): ByteString {
-  return (parent === '' ? name : `${parent}/${name}`) as ByteString;
+/** What is above, and the last name. */
+function split(path: ByteString): readonly [ByteString, ByteString] {
+  const slash = path.lastIndexOf('/');
+  return [path.slice(0, Math.max(0, slash)) as ByteString, path.slice(slash + 1) as ByteString];
+}
+
+function join(parent: ByteString, name: ByteString): ByteString {
+  if (parent === '' || name === '') return (parent + name) as ByteString;
+  return `${parent}/${name}` as ByteString;
 }
 
 function timeOf(file: Buffer): FileTime {
   return { seconds: Math.floor(lstatSync(file).mtimeMs / 1000), nanoseconds: 0 };
+}
+
+function tooLong(path: ByteString): ToolError {
+  return new ToolError(
+    'COPY_PATH_TOO_LONG',
+    `/${displayPath(path).slice(0, 200)}… would be a path of over ${maxPathBytes + 1} bytes in the image`,
+    { hint: 'copy it to a destination that is not so deep, or exclude it' },
+  );
 }
 
 function notDirectory(path: ByteString): ToolError {

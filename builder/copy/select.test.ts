@@ -1,45 +1,28 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { link, mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sha256 } from '../../core/index.ts';
 import { parseIgnoreFile } from '../buildfile/ignore.ts';
 import { ContextTree } from './context-tree.ts';
-import { FileDigests } from './file-digests.ts';
+import { type CopyBench, openCopyBench } from './copy-bench.testing.ts';
+import { DigestCache } from './digest-cache.ts';
 import { listingOf } from './listing.ts';
 import { selectSources } from './select.ts';
 
+let bench: CopyBench;
 let context: string;
+const put: CopyBench['put'] = (files) => bench.put(files);
+const select: CopyBench['select'] = (paths, options) => bench.select(paths, options);
 
 beforeEach(async () => {
-  context = await mkdtemp(path.join(tmpdir(), 'kiln-context-'));
+  bench = await openCopyBench();
+  context = bench.context;
 });
-afterEach(() => rm(context, { recursive: true }));
-
-async function put(files: Record<string, string>): Promise<void> {
-  for (const [name, text] of Object.entries(files)) {
-    await mkdir(path.dirname(path.join(context, name)), { recursive: true });
-    await writeFile(path.join(context, name), text);
-  }
-}
-
-function tree(ignore = '', preserveMode = false): ContextTree {
-  return new ContextTree(context, parseIgnoreFile(ignore), { preserveMode });
-}
-
-async function select(
-  paths: string[],
-  options: { ignore?: string; exclude?: string[] } = {},
-): Promise<Record<string, string[]>> {
-  const matches = await selectSources(tree(options.ignore), paths, options.exclude ?? []);
-  return Object.fromEntries(matches.map((match) => [match.name, match.entries.map((entry) => entry.path)]));
-}
-
-async function digest(source = tree(), digests = new FileDigests(new Map(), Date.now() + 60_000)): Promise<string> {
-  return (await listingOf(await selectSources(source, ['.'], []), digests)).digest;
-}
+afterEach(() => bench[Symbol.asyncDispose]());
 
 describe('selectSources', () => {
   it('takes a directory with what is in it, sorted bytewise', async () => {
@@ -80,7 +63,7 @@ describe('selectSources', () => {
   it('keeps links below a directory as they are', async () => {
     await put({ 'd/x': '' });
     await symlink('/etc/passwd', path.join(context, 'd/out'));
-    const [match] = await selectSources(tree(), ['d'], []);
+    const [match] = await selectSources(bench.tree(), ['d'], []);
 
     expect(match?.entries.find((entry) => entry.path === 'out')).toMatchObject({
       type: 'symlink',
@@ -135,61 +118,160 @@ describe('selectSources', () => {
 
     expect(await select(['.'])).toEqual({ '': ['', 'f\xff\n'] });
   });
+
+  it('does not enter what the step excludes', async () => {
+    await put({ 'src/a': '', 'src/node_modules/x/y': '', 'src/node_modules/keep/z': '' });
+    execFileSync('mkfifo', [path.join(context, 'src/node_modules/x/pipe')]);
+
+    expect(await select(['src'], { exclude: ['node_modules'] })).toEqual({ src: ['', 'a'] });
+    expect(await select(['src'], { exclude: ['node_modules', '!node_modules/keep/z'] })).toEqual({
+      src: ['', 'a', 'node_modules/keep/z'],
+    });
+  });
+
+  it('names all FIFOs and devices at once, up to ten', async () => {
+    await put({ 'a/x': '' });
+    const pipes = Array.from({ length: 12 }, (_, index) => `a/p${String(index).padStart(2, '0')}`);
+    for (const pipe of pipes) execFileSync('mkfifo', [path.join(context, pipe)]);
+
+    await expect(select(['a'])).rejects.toThrow(`${pipes.slice(0, 10).join(', ')} and 2 more in the context`);
+    expect(await select(['a'], { exclude: ['p*'] })).toEqual({ a: ['', 'x'] });
+  });
+
+  it('makes hard links of the names of one file, whichever of them are taken', async () => {
+    await put({ 'd/a': 'x', other: 'y' });
+    for (const name of ['b', 'c']) await link(path.join(context, 'd/a'), path.join(context, 'd', name));
+    await link(path.join(context, 'other'), path.join(context, 'd/o'));
+    const shown = async (exclude: string[]) =>
+      (await bench.entries(['d'], { exclude })).map((entry) =>
+        entry.type === 'hardlink' ? `${entry.path} -> ${entry.target}` : `${entry.path} ${entry.type}`,
+      );
+
+    expect(await shown([])).toEqual([' directory', 'a file', 'b -> a', 'c -> a', 'o file']);
+    expect(await shown(['a'])).toEqual([' directory', 'b file', 'c -> b', 'o file']);
+    expect(await select(['d'], { ignore: 'd/a' })).toEqual({ d: ['', 'b', 'c', 'o'] });
+  });
+
+  it('copies a link that a wildcard matches and that leads nowhere as it is', async () => {
+    await put({ 'd/x': '' });
+    await symlink('gone', path.join(context, 'd/dangling'));
+
+    expect(await bench.entries(['d/*'])).toMatchObject([
+      { path: '', type: 'symlink', target: 'gone' },
+      { path: '', type: 'file' },
+    ]);
+  });
+
+  it('is stopped by its signal', async () => {
+    await put({ x: '' });
+
+    await expect(select(['.'], { signal: AbortSignal.abort(new TypeError('stop')) })).rejects.toThrow('stop');
+  });
+
+  it('takes what is optional when it is there', async () => {
+    await put({ there: '' });
+
+    expect(await select(['missing', 'the*', 'no*'], { optional: true })).toEqual({ there: [''] });
+    expect(await select(['missing'], { optional: true })).toEqual({});
+  });
 });
 
-describe('listingOf', () => {
-  it('does not see ownership, times and umask', async () => {
-    await put({ 'd/x': 'x' });
-    const before = await digest();
-    await chmod(path.join(context, 'd/x'), 0o600);
-    await chmod(path.join(context, 'd'), 0o700);
-    await utimes(path.join(context, 'd/x'), 1, 1);
+describe('selectSources with parents', () => {
+  const below = (paths: string[], exclude: string[] = []) => select(paths, { parents: true, exclude });
 
-    expect(await digest()).toBe(before);
+  it('keeps the folders of what is found', async () => {
+    await put({ 'x/y/a.txt': '', 'x/y/b.md': '', 'x/z/c.txt': '', 'top.txt': '' });
+
+    expect(await below(['./x/y/a.txt'])).toEqual({ '': ['x', 'x/y', 'x/y/a.txt'] });
+    expect(await below(['x/y'])).toEqual({ '': ['x', 'x/y', 'x/y/a.txt', 'x/y/b.md'] });
+    expect(await below(['**/*.txt'])).toEqual({ '': ['top.txt', 'x', 'x/y', 'x/y/a.txt', 'x/z', 'x/z/c.txt'] });
+    expect(await below(['.'])).toEqual({
+      '': ['', 'top.txt', 'x', 'x/y', 'x/y/a.txt', 'x/y/b.md', 'x/z', 'x/z/c.txt'],
+    });
   });
 
-  it('sees content, names, types and the executable bit', async () => {
-    await put({ x: 'x', y: 'y' });
-    const seen = [await digest()];
-    await writeFile(path.join(context, 'x'), 'z');
-    seen.push(await digest());
-    await chmod(path.join(context, 'x'), 0o755);
-    seen.push(await digest());
-    await rm(path.join(context, 'y'));
-    seen.push(await digest());
-    await symlink('x', path.join(context, 'y'));
-    seen.push(await digest());
+  it('leaves away what is before /./', async () => {
+    await put({ 'x/y/z/a.txt': '', 'x/b.txt': '' });
 
-    expect(new Set(seen).size).toBe(5);
+    expect(await below(['x/./y/z/a.txt'])).toEqual({ '': ['y', 'y/z', 'y/z/a.txt'] });
+    expect(await below(['x/./**/*.txt'])).toEqual({ '': ['b.txt', 'y', 'y/z', 'y/z/a.txt'] });
+    expect(await below(['*/./y/*/a.txt'])).toEqual({ '': ['y', 'y/z', 'y/z/a.txt'] });
+    expect(await below(['x/./y/./z'])).toEqual({ '': ['y', 'y/z', 'y/z/a.txt'] });
+    expect(await below(['x/.'])).toEqual({ '': ['', 'b.txt', 'y', 'y/z', 'y/z/a.txt'] });
+    await expect(below(['**/./y/z'])).rejects.toMatchObject({ code: 'COPY_PARENTS_INVALID' });
+    await expect(below(['x/./../x'])).rejects.toMatchObject({ code: 'COPY_PARENTS_INVALID' });
   });
 
-  it('keeps modes when asked to', async () => {
-    await put({ x: 'x' });
-    const before = await digest(tree('', true));
-    await chmod(path.join(context, 'x'), 0o640);
+  it('holds patterns to exclude against the paths below /./', async () => {
+    await put({ 'x/y/a': '', 'x/y/skip/b': '', 'x/skip/c': '' });
 
-    expect(await digest(tree('', true))).not.toBe(before);
+    expect(await below(['x/./y', 'x/./skip'], ['y/skip'])).toEqual({ '': ['skip', 'skip/c'] });
+    expect(
+      (await bench.entries(['x/./y', 'x/./skip'], { parents: true, exclude: ['y/skip'] })).map((e) => e.path),
+    ).toEqual(['y', 'y/a', 'skip', 'skip/c']);
+    expect(await below(['x/y/*'], ['x/y/a'])).toEqual({ '': ['x', 'x/y', 'x/y/skip', 'x/y/skip/b'] });
+    expect(await below(['**/c'], ['**/skip'])).toEqual({ '': [] });
+  });
+
+  it('shows a folder that a link leads to under the name that was written', async () => {
+    await put({ 'real/deep/x': '' });
+    await symlink('real', path.join(context, 'link'));
+    await mkdir(path.join(context, 'other'));
+
+    expect(await bench.entries(['link/deep/x'], { parents: true })).toMatchObject([
+      { type: 'directory', path: 'link' },
+      { type: 'directory', path: 'link/deep' },
+      { type: 'file', path: 'link/deep/x' },
+    ]);
+  });
+
+  it('moves hard links along', async () => {
+    await put({ 'a/b/x': '1' });
+    await link(path.join(context, 'a/b/x'), path.join(context, 'a/b/y'));
+
+    expect((await bench.entries(['a/./b'], { parents: true })).at(-1)).toMatchObject({ path: 'b/y', target: 'b/x' });
   });
 });
 
-describe('FileDigests', () => {
-  it('does not read again what has not changed since', async () => {
-    await put({ x: 'x' });
-    const first = new FileDigests(new Map(), Date.now() + 60_000);
-    const before = await digest(tree(), first);
-    const lying = Object.fromEntries(
-      Object.keys(first.toJson()).map((identity) => [identity, `sha256:${'0'.repeat(64)}`]),
-    );
+describe('ContextTree', () => {
+  it('keeps modes, times and owners when it is asked to', async () => {
+    await put({ 'd/x': '' });
+    execFileSync('chmod', ['4750', path.join(context, 'd/x')]);
+    execFileSync('touch', ['-d', '@86400.5', path.join(context, 'd/x')]);
+    const { uid, gid } = statSync(path.join(context, 'd/x'));
 
-    expect(await digest(tree(), FileDigests.from(lying, Date.now() + 60_000))).not.toBe(before);
-    expect(await digest(tree(), FileDigests.from({ ...lying, junk: 'x' }, Date.now()))).not.toBe(before);
+    expect((await bench.entries(['d/x']))[0]).toMatchObject({ mode: 0o755, mtime: { seconds: 1 }, uid: 0, gid: 0 });
+    expect((await bench.entries(['d/x'], { preserve: ['mode'] }))[0]).toMatchObject({
+      mode: 0o4750,
+      mtime: { seconds: 1 },
+    });
+    expect((await bench.entries(['d/x'], { preserve: ['time'] }))[0]).toMatchObject({
+      mode: 0o755,
+      mtime: { seconds: 86400, nanoseconds: 0 },
+    });
+    expect((await bench.entries(['d/x'], { preserve: ['owner'] }))[0]).toMatchObject({ uid, gid });
   });
 
-  it('reads a file again that was written just before', async () => {
-    await put({ x: 'x' });
-    const racy = new FileDigests(new Map(), Date.now());
-    await digest(tree(), racy);
+  it('reads a folder whose own name is not ASCII', async () => {
+    await put({ 'ü/ä/é.txt': 'e' });
+    const tree = new ContextTree(path.join(context, 'ü'), parseIgnoreFile(''), {
+      preserve: [],
+      launcher: bench.launcher,
+    });
+    const matches = await selectSources(tree, ['**/é.txt'], []);
+    const { text } = await listingOf(matches, new DigestCache(bench.records, Date.now() + 60_000));
 
-    expect(racy.toJson()).toEqual({});
+    expect(text).toContain(sha256('e'));
+  });
+
+  it('says so when a path is longer than paths can be', async () => {
+    const name = 'n'.repeat(250);
+    const [upper, lower] = [Array(8).fill(name).join('/'), Array(9).fill(name).join('/')];
+    await mkdir(path.join(context, upper), { recursive: true });
+    await mkdir(path.join(context, 'lower', lower), { recursive: true });
+    await rename(path.join(context, 'lower'), path.join(context, upper, 'lower'));
+
+    await expect(select(['.'])).rejects.toMatchObject({ code: 'COPY_PATH_TOO_LONG' });
+    expect(await select(['.'], { ignore: name })).toEqual({ '': [''] });
   });
 });

@@ -4,6 +4,7 @@ import { type CallOptions, type DiffId, parseDiffId } from '../../core/index.ts'
 import type { Launcher } from '../launcher.ts';
 import { ApplyProcess, type ApplyReport } from './apply-process.ts';
 import { forEachEntry } from './decode.ts';
+import type { Entry } from './entry.ts';
 
 /** A layer that is now a directory. */
 export interface AppliedLayer extends ApplyReport {
@@ -45,4 +46,20 @@ async function* hashed(tar: Readable, hash: Hash): AsyncGenerator<Buffer, void> 
     hash.update(chunk);
     yield chunk;
   }
+}
+
+/**
+ * Makes the files of trusted or hostile entries in a directory, which may hold others already: what is in the way is
+ * replaced, directories are merged, and nothing outside is touched. Contents must not be on disk.
+ * @throws ToolError LAYER_INVALID, LAYER_ID_UNMAPPED, LAYER_APPLY_FAILED
+ */
+export async function applyEntries(
+  launcher: Launcher,
+  entries: AsyncIterable<Entry>,
+  directory: string,
+  options: CallOptions & { readonly userXattrs: boolean },
+): Promise<ApplyReport> {
+  await using process = new ApplyProcess(launcher, directory, options);
+  for await (const entry of entries) await process.apply(entry);
+  return await process.finish();
 }

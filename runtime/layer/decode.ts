@@ -35,8 +35,8 @@ export async function forEachEntry(
   );
 }
 
-/** Undefined for what is not a file of the image. */
-function entryOf(header: TarHeader, content: MemberContent | undefined): Entry | undefined {
+/** One member, understood; undefined for what is not a file of the image. @throws ToolError LAYER_INVALID */
+export function entryOf(header: TarHeader, content: MemberContent | undefined): Entry | undefined {
   const path = cleanPath(header.name, 'name');
   const marker = markerOf(path);
   switch (marker.kind) {

@@ -18,6 +18,8 @@ interface Fields {
   readonly xattrs: ReadonlyMap<string, Buffer>;
 }
 
+/** Everything in a tar comes in blocks of this many bytes. */
+export const blockBytes = 512;
 const ascii = /^[\x01-\x7f]*$/;
 const maxOctal7 = 0o7777777;
 const maxOctal11 = 0o77777777777;
@@ -29,6 +31,31 @@ const noXattrs: ReadonlyMap<string, Buffer> = new Map();
  * @throws ToolError LAYER_NAME_RESERVED, LAYER_XATTR_UNSUPPORTED
  */
 export function encodeHeader(entry: Entry): Buffer {
+  const { ustar, pax, name } = layOut(entry);
+  const block = ustarBlock(ustar);
+  return pax.size === 0 ? block : Buffer.concat([paxHeader(name, encodePax(pax)), block]);
+}
+
+/**
+ * Writes the header into the zeros at `at` when one block says all; false, and nothing written, when it does not.
+ * @throws ToolError LAYER_NAME_RESERVED, LAYER_XATTR_UNSUPPORTED
+ */
+export function writeHeader(into: Buffer, at: number, entry: Entry): boolean {
+  const { ustar, pax } = layOut(entry);
+  if (pax.size > 0) return false;
+  writeUstar(into, at, ustar);
+  return true;
+}
+
+interface LaidOut {
+  /** The whole name. */
+  readonly name: string;
+  readonly ustar: UstarFields;
+  /** What ustar cannot say. */
+  readonly pax: ReadonlyMap<string, Buffer>;
+}
+
+function layOut(entry: Entry): LaidOut {
   const fields = fieldsOf(entry);
   const pax = new Map<string, Buffer>();
   for (const [name, value] of fields.xattrs) pax.set(xattrRecord(name, entry.path), value);
@@ -43,17 +70,20 @@ export function encodeHeader(entry: Entry): Buffer {
     return 0;
   };
 
-  const block = ustar({
-    ...fields,
+  const ustar: UstarFields = {
     name: name ?? legible(fields.name),
     prefix: prefix ?? '',
     link: fitsLink ? fields.link : legible(fields.link),
+    flag: fields.flag,
+    mode: fields.mode,
     uid: number('uid', fields.uid, maxOctal7),
     gid: number('gid', fields.gid, maxOctal7),
     size: number('size', fields.size, maxOctal11),
     seconds: number('mtime', fields.mtime.seconds, maxOctal11),
-  });
-  return pax.size === 0 ? block : Buffer.concat([paxHeader(fields.name, encodePax(pax)), block]);
+    major: fields.major,
+    minor: fields.minor,
+  };
+  return { name: fields.name, ustar, pax };
 }
 
 function fieldsOf(entry: Entry): Fields {
@@ -120,7 +150,7 @@ function legible(text: string): string {
 
 function paxHeader(name: string, body: Buffer): Buffer {
   const base = legible(name.replace(/\/$/, '').split('/').at(-1) ?? '').slice(0, 80);
-  const block = ustar({
+  const block = ustarBlock({
     name: `PaxHeaders.0/${base}`,
     prefix: '',
     link: '',
@@ -136,32 +166,51 @@ function paxHeader(name: string, body: Buffer): Buffer {
   return Buffer.concat([block, body, Buffer.alloc((512 - (body.length % 512)) % 512)]);
 }
 
-/** POSIX pax, "ustar Interchange Format". */
-function ustar(
-  fields: Omit<Fields, 'mtime' | 'xattrs'> & { readonly prefix: string; readonly seconds: number },
-): Buffer {
-  const block = Buffer.alloc(512);
-  const octal = (value: number, at: number, length: number): void => {
-    block.write(value.toString(8).padStart(length - 1, '0'), at, length - 1, 'latin1');
-  };
-  block.write(fields.name, 0, 100, 'latin1');
-  octal(fields.mode & 0o7777, 100, 8);
-  octal(fields.uid, 108, 8);
-  octal(fields.gid, 116, 8);
-  octal(fields.size, 124, 12);
-  octal(fields.seconds, 136, 12);
-  block.fill(0x20, 148, 156);
-  block.write(fields.flag, 156, 1, 'latin1');
-  block.write(fields.link, 157, 100, 'latin1');
-  block.write('ustar\x0000', 257, 8, 'latin1');
-  octal(fields.major, 329, 8);
-  octal(fields.minor, 337, 8);
-  block.write(fields.prefix, 345, 155, 'latin1');
-  let sum = 0;
-  for (const byte of block) sum += byte;
-  octal(sum, 148, 7);
-  block[154] = 0;
+type UstarFields = Omit<Fields, 'mtime' | 'xattrs'> & { readonly prefix: string; readonly seconds: number };
+
+function ustarBlock(fields: UstarFields): Buffer {
+  const block = Buffer.alloc(blockBytes);
+  writeUstar(block, 0, fields);
   return block;
+}
+
+/** POSIX pax, "ustar Interchange Format". The 512 bytes at `at` are zeros before. */
+function writeUstar(into: Buffer, at: number, fields: UstarFields): void {
+  into.write(fields.name, at, 100, 'latin1');
+  writeOctal(into, fields.mode & 0o7777, at + 100, 7);
+  writeOctal(into, fields.uid, at + 108, 7);
+  writeOctal(into, fields.gid, at + 116, 7);
+  writeOctal(into, fields.size, at + 124, 11);
+  writeOctal(into, fields.seconds, at + 136, 11);
+  into.write(fields.flag, at + 156, 1, 'latin1');
+  if (fields.link !== '') into.write(fields.link, at + 157, 100, 'latin1');
+  into.write('ustar\x0000', at + 257, 8, 'latin1');
+  writeOctal(into, fields.major, at + 329, 7);
+  writeOctal(into, fields.minor, at + 337, 7);
+  if (fields.prefix !== '') into.write(fields.prefix, at + 345, 155, 'latin1');
+  // The field of the sum itself counts as eight spaces; what was not written is zeros.
+  const written =
+    sumOf(into, at, at + fields.name.length) +
+    sumOf(into, at + 100, at + 148) +
+    sumOf(into, at + 156, at + 157 + fields.link.length) +
+    sumOf(into, at + 257, at + 345 + fields.prefix.length);
+  writeOctal(into, 8 * 0x20 + written, at + 148, 6);
+  into[at + 155] = 0x20;
+}
+
+function sumOf(bytes: Buffer, from: number, to: number): number {
+  let sum = 0;
+  for (let index = from; index < to; index++) sum += bytes[index] ?? 0;
+  return sum;
+}
+
+/** By hand: a header has eight numbers, a layer many headers. */
+function writeOctal(into: Buffer, value: number, at: number, digits: number): void {
+  let rest = value;
+  for (let index = at + digits - 1; index >= at; index--) {
+    into[index] = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
 }
 
 function latin1(text: string): Buffer {

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeLayer } from './encode.ts';
-import { type ByteString, byteString, type Entry, type FileEntry } from './entry.ts';
+import { encodeLayer, layerChunks } from './encode.ts';
+import { type ByteString, byteString, type Entry, type FileEntry, type FileStamp } from './entry.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -87,6 +87,37 @@ describe('encodeLayer', () => {
       const encoding = encode(fileEntry('f', size, name));
       await expect(encoding, `${size} ${name}`).rejects.toMatchObject({ code: 'LAYER_FILE_CHANGED' });
     }
+  });
+
+  it('fails when a file is another than the one that was listed, though as big', async () => {
+    const file = path.join(folder, 'stamped');
+    for (const size of [3, 0, 3_000_000]) {
+      writeFileSync(file, Buffer.alloc(size));
+      const { dev, ino, mtimeMs, ctimeMs } = statSync(file);
+      const stamp = { dev, ino, mtimeMs, ctimeMs };
+      const stamped = (changes: Partial<FileStamp>): FileEntry => ({
+        ...fileEntry('f', size, file),
+        content: { kind: 'disk', file: Buffer.from(file), stamp: { ...stamp, ...changes } },
+      });
+
+      expect((await encode(stamped({}))).length).toBe(1536 + Math.ceil(size / 512) * 512);
+      for (const changes of [{ dev: dev + 1 }, { ino: ino + 1 }, { mtimeMs: mtimeMs - 1 }, { ctimeMs: ctimeMs - 1 }])
+        await expect(encode(stamped(changes))).rejects.toMatchObject({ code: 'LAYER_FILE_CHANGED' });
+    }
+  });
+
+  it('leaves a chunk alone until the one after the next is asked for', async () => {
+    const bytes = Buffer.from(Array.from({ length: 5_000_000 }, (_, index) => index % 251));
+    const entry: FileEntry = { ...fileEntry('f', bytes.length, ''), content: { kind: 'bytes', bytes } };
+    const seen: Buffer[] = [];
+    let before: Buffer = Buffer.alloc(0);
+    for await (const chunk of layerChunks([entry])) {
+      seen.push(Buffer.from(before));
+      before = chunk;
+    }
+    seen.push(before);
+
+    expect(Buffer.concat(seen).equals(await encode(entry))).toBe(true);
   });
 
   it('fails when a file shrinks while it is read', async () => {

@@ -1,134 +1,112 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
-import { encodeHeader } from './encode-header.ts';
-import { byteStringOf, displayPath, type Entry, type FileContent, type FileEntry } from './entry.ts';
-import { TarWriter } from './framing.ts';
+import type { CallOptions } from '../../core/index.ts';
+import { ChunkBuffers } from './chunk-buffers.ts';
+import { readDiskContent, readWholeFile, streamContent } from './encode-content.ts';
+import { blockBytes, encodeHeader, writeHeader } from './encode-header.ts';
+import type { Entry, FileEntry } from './entry.ts';
 
-const chunkBytes = 1024 * 1024;
+/** Two blocks of zeros end an archive. */
+const endBytes = 2 * blockBytes;
 
 /**
  * Entries to tar bytes: the one deterministic encoding of Kiln. Times are whole seconds, owners have no names, pax
  * headers are there only for what ustar cannot say, and two blocks of zeros end it. docs/decisions/0002-layer-codec.md
- * @throws (through the stream) ToolError LAYER_FILE_CHANGED, LAYER_NAME_RESERVED, LAYER_XATTR_UNSUPPORTED
+ * @throws (through the stream) ToolError LAYER_FILE_CHANGED, LAYER_FILE_UNREADABLE, LAYER_NAME_RESERVED, LAYER_XATTR_UNSUPPORTED
  */
-export function encodeLayer(entries: AsyncIterable<Entry>, options: CallOptions = {}): Readable {
-  return Readable.from(layerBytes(entries, options), {
+export function encodeLayer(entries: Iterable<Entry> | AsyncIterable<Entry>, options: CallOptions = {}): Readable {
+  return Readable.from(keptChunks(entries, options), {
     objectMode: false,
-    highWaterMark: chunkBytes,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
 }
 
-async function* layerBytes(entries: AsyncIterable<Entry>, options: CallOptions): AsyncGenerator<Buffer, void> {
-  const writer = new TarWriter();
-  const written = writeAll(writer, entries, options).catch((error: unknown) => writer.destroy(error));
-  try {
-    yield* inBigChunks(writer.bytes);
-  } finally {
-    writer.destroy();
-    await written;
-  }
+async function* keptChunks(
+  entries: Iterable<Entry> | AsyncIterable<Entry>,
+  options: CallOptions,
+): AsyncGenerator<Buffer, void> {
+  for await (const chunk of layerChunks(entries, options)) yield Buffer.from(chunk);
 }
 
-async function writeAll(writer: TarWriter, entries: AsyncIterable<Entry>, options: CallOptions): Promise<void> {
-  for await (const entry of entries) {
-    options.signal?.throwIfAborted();
-    const header = encodeHeader(entry);
-    if (entry.type !== 'file') await writer.add(header);
-    else await writeFile(writer, header, entry);
-  }
-  writer.end();
-}
-
-async function writeFile(writer: TarWriter, header: Buffer, entry: FileEntry): Promise<void> {
-  const chunks = chunksOf(entry, entry.content);
-  if (entry.size > chunkBytes || entry.content.kind === 'stream') {
-    await writer.addFile(header, entry.size, chunks);
-    return;
-  }
-  const content: Buffer[] = [];
-  for (const chunk of chunks as Iterable<Buffer>) content.push(chunk);
-  if (entry.size === 0) await writer.add(header);
-  else await writer.addBytes(header, content.length === 1 && content[0] ? content[0] : Buffer.concat(content));
-}
-
-function chunksOf(entry: FileEntry, content: FileContent): Iterable<Buffer> | AsyncIterable<Buffer> {
-  switch (content.kind) {
-    case 'disk':
-      return diskChunks(entry, content.file);
-    case 'bytes':
-      if (content.bytes.length !== entry.size) throw changed(entry, content.bytes.length);
-      return [content.bytes];
-    case 'stream':
-      return streamChunks(entry, content.stream);
-  }
-}
-
-/** Reads synchronously: several times faster than streams for the many small files of a layer. */
-function* diskChunks(entry: FileEntry, file: Buffer): Generator<Buffer, void> {
-  const fd = openFile(entry, file);
-  try {
-    expectSize(entry, fd);
-    for (let left = entry.size; left > 0; ) {
-      const chunk = Buffer.allocUnsafeSlow(Math.min(left, chunkBytes));
-      const count = readSync(fd, chunk);
-      if (count === 0) throw changed(entry, entry.size - left);
-      left -= count;
-      yield count === chunk.length ? chunk : chunk.subarray(0, count);
-    }
-    expectSize(entry, fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function openFile(entry: FileEntry, file: Buffer): number {
-  try {
-    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (cause) {
-    const code = errorCode(cause);
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') throw changed(entry, undefined, cause);
-    const shown = displayPath(byteStringOf(file));
-    throw new ToolError('LAYER_FILE_UNREADABLE', `${shown} cannot be read (${code})`, { cause });
-  }
-}
-
-function expectSize(entry: FileEntry, fd: number): void {
-  const stat = fstatSync(fd);
-  if (!stat.isFile()) throw changed(entry, undefined);
-  if (stat.size !== entry.size) throw changed(entry, stat.size);
-}
-
-async function* streamChunks(entry: FileEntry, stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  let seen = 0;
-  for await (const chunk of stream) {
-    seen += chunk.length;
-    if (seen > entry.size) break;
+/**
+ * The same bytes without a copy for the reader: a chunk is good until the one after the next is asked for. Reads files
+ * synchronously, which is several times faster than streams for the many small files of a layer.
+ */
+export async function* layerChunks(
+  entries: Iterable<Entry> | AsyncIterable<Entry>,
+  { signal }: CallOptions = {},
+): AsyncGenerator<Buffer, void> {
+  signal?.throwIfAborted();
+  const chunks = new ChunkBuffers();
+  // What is at hand is not waited for: a promise for each of many entries would cost more than to encode it.
+  const parts =
+    Symbol.asyncIterator in entries ? entriesInParts(chunks, entries) : entriesAtHandInParts(chunks, entries);
+  for await (const chunk of parts) {
     yield chunk;
+    signal?.throwIfAborted();
   }
-  if (seen !== entry.size) throw changed(entry, seen);
+  if (chunks.free < endBytes) yield chunks.turn();
+  chunks.addZeros(endBytes);
+  yield chunks.turn();
 }
 
-function changed(entry: FileEntry, found: number | undefined, cause?: unknown): ToolError {
-  const now = found === undefined ? 'is no longer a file' : `had ${entry.size} bytes and now has ${found}`;
-  return new ToolError('LAYER_FILE_CHANGED', `${displayPath(entry.path)} changed while it was being read: it ${now}`, {
-    cause,
-    hint: 'build again when nothing writes to it',
-  });
+async function* entriesInParts(chunks: ChunkBuffers, entries: AsyncIterable<Entry>): AsyncGenerator<Buffer, void> {
+  for await (const entry of entries) {
+    if (!addWhole(chunks, entry)) yield* inParts(chunks, entry);
+  }
 }
 
-/** Fewer, larger chunks: hashing and writing cost by the call. */
-async function* inBigChunks(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  let pending: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of bytes) {
-    pending.push(chunk);
-    size += chunk.length;
-    if (size < chunkBytes / 4) continue;
-    yield Buffer.concat(pending, size);
-    pending = [];
-    size = 0;
+async function* entriesAtHandInParts(chunks: ChunkBuffers, entries: Iterable<Entry>): AsyncGenerator<Buffer, void> {
+  for (const entry of entries) {
+    if (!addWhole(chunks, entry)) yield* inParts(chunks, entry);
   }
-  if (size > 0) yield Buffer.concat(pending, size);
+}
+
+/** Adds an entry that needs no waiting: its header is one block, its content is small and at hand, and there is room. */
+function addWhole(chunks: ChunkBuffers, entry: Entry): boolean {
+  const size = entry.type === 'file' ? entry.size : 0;
+  const padded = paddedTo(blockBytes, size);
+  if (chunks.free < blockBytes + padded || (size > 0 && !isAtHand(entry))) return false;
+  const start = chunks.used;
+  chunks.addZeros(blockBytes);
+  if (!writeHeader(chunks.buffer, start, entry)) {
+    chunks.used = start;
+    return false;
+  }
+  if (entry.type !== 'file') return true;
+  readWholeFile(entry, chunks.buffer, chunks.used);
+  chunks.used += size;
+  chunks.addZeros(padded - size);
+  return true;
+}
+
+/** Gives the chunks that get full on the way. */
+async function* inParts(chunks: ChunkBuffers, entry: Entry): AsyncGenerator<Buffer, void> {
+  yield* added(chunks, encodeHeader(entry));
+  if (entry.type !== 'file') return;
+  switch (entry.content.kind) {
+    case 'disk':
+      yield* readDiskContent(entry, entry.content, chunks);
+      break;
+    case 'bytes':
+    case 'stream':
+      for await (const bytes of streamContent(entry, entry.content)) yield* added(chunks, bytes);
+      break;
+  }
+  const padding = paddedTo(blockBytes, entry.size) - entry.size;
+  yield* added(chunks, Buffer.alloc(padding));
+}
+
+function* added(chunks: ChunkBuffers, bytes: Buffer): Generator<Buffer, void> {
+  for (let at = 0; at < bytes.length; ) {
+    if (chunks.free === 0) yield chunks.turn();
+    at += chunks.add(bytes, at);
+  }
+}
+
+function isAtHand(entry: Entry): entry is FileEntry {
+  return entry.type === 'file' && entry.content.kind !== 'stream';
+}
+
+function paddedTo(unit: number, size: number): number {
+  return Math.ceil(size / unit) * unit;
 }

@@ -31,9 +31,19 @@ export interface FileEntry extends Metadata {
 }
 
 export type FileContent =
-  | { readonly kind: 'disk'; readonly file: Buffer }
+  | { readonly kind: 'disk'; readonly file: Buffer; readonly stamp?: FileStamp }
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'stream'; readonly stream: AsyncIterable<Buffer> };
+
+/** What the file system said of a file when it was listed: whoever reads it makes sure that it still is that file. */
+export interface FileStamp {
+  readonly dev: number;
+  /** Loses its last digits above 2^53: only together with the path does it tell files apart. */
+  readonly ino: number;
+  /** Milliseconds since the epoch, with a fraction. */
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
 
 export interface DirectoryEntry extends Metadata {
   readonly type: 'directory';

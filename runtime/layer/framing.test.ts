@@ -1,10 +1,9 @@
-import { extract, pack } from 'tar-stream';
+import { extract } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 
 describe('tar-stream', () => {
   it('still has the private members that framing.ts builds on', () => {
     const reading = extract() as unknown as Record<string, unknown>;
-    const writing = pack() as unknown as Record<string, unknown>;
 
     const types = (object: Record<string, unknown>, names: readonly string[]) =>
       names.map((name) => typeof object[name]);
@@ -21,6 +20,5 @@ describe('tar-stream', () => {
         '_final',
       ]),
     ).toEqual(Array.from({ length: 6 }, () => 'function'));
-    expect(types(writing, ['_encode', '_drain'])).toEqual(['function', 'function']);
   });
 });

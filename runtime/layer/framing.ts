@@ -1,18 +1,12 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { extract, type Pack, pack } from 'tar-stream';
+import { extract } from 'tar-stream';
 import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
 import { type TarHeader, TarHeaderReader } from './tar-header.ts';
 
-// tar-stream moves the bytes: it cuts members to size, pads them, and keeps back-pressure. What a header means is
+// tar-stream moves the bytes: it cuts members to size, and keeps back-pressure. What a header means is
 // ours, because its own codec loses metadata; the members named here are private to it and pinned by framing.test.ts.
 // docs/decisions/0002-layer-codec.md
-
-interface PackFrames {
-  _encode(header: { readonly encoded: Buffer }): void;
-  /** Called when the reader has caught up, and when the stream is destroyed. */
-  _drain: () => void;
-}
 
 interface ExtractFrames {
   _locked: boolean;
@@ -29,59 +23,6 @@ interface ExtractFrames {
   _decodeLongHeader(body: Buffer): void;
   _final(callback: (error: Error | null) => void): void;
   emit(event: 'entry', header: object, stream: AsyncIterable<Buffer>, next: () => void): void;
-}
-
-/** Writes members whose headers are encoded already. */
-export class TarWriter {
-  readonly #pack: Pack;
-  readonly #frames: PackFrames;
-  #isFull = false;
-
-  constructor() {
-    this.#pack = pack({ highWaterMark: 1024 * 1024 });
-    this.#frames = this.#pack as unknown as PackFrames;
-    this.#frames._encode = (header) => {
-      this.#isFull = !this.#pack.push(header.encoded);
-    };
-  }
-
-  /** The archive; to be read while it is being written. */
-  get bytes(): AsyncIterable<Buffer> {
-    return this.#pack as unknown as AsyncIterable<Buffer>;
-  }
-
-  /** A member without content. tar-stream itself waits for the reader only where there is content. */
-  async add(encoded: Buffer): Promise<void> {
-    this.#pack.entry(headerOf('directory', 0, encoded));
-    if (!this.#isFull) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#frames._drain = resolve;
-    await promise;
-    this.#isFull = false;
-  }
-
-  /** A member with content, of which there must be as much as announced. */
-  async addFile(encoded: Buffer, size: number, content: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
-    const sink = this.#pack.entry(headerOf('file', size, encoded));
-    await pipeline(content, sink as unknown as NodeJS.WritableStream);
-  }
-
-  /** A member with content at hand. */
-  addBytes(encoded: Buffer, content: Buffer): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#pack.entry(headerOf('file', content.length, encoded), content, (error) =>
-      error ? reject(error) : resolve(),
-    );
-    return promise;
-  }
-
-  end(): void {
-    this.#pack.finalize();
-  }
-
-  destroy(error?: unknown): void {
-    this.#pack.destroy(error instanceof Error ? error : undefined);
-  }
 }
 
 /** The content of one member, to be read while it is visited. */
@@ -185,13 +126,6 @@ function startMember(frames: ExtractFrames, header: TarHeader): void {
   }
   frames.emit('entry', header, stream, frames._unlockBound);
 }
-
-function headerOf(type: 'file' | 'directory', size: number, encoded: Buffer) {
-  // All but `type` and `size`, which decide the framing, is there to keep tar-stream from making it up.
-  return { name: '-', type, size, mode: 0o644, mtime: epoch, encoded };
-}
-
-const epoch = new Date(0);
 
 function truncated(): ToolError {
   return new ToolError('LAYER_TRUNCATED', 'the layer ends in the middle of a file', {

@@ -45,6 +45,28 @@ export async function* scan(
 ): AsyncGenerator<ScanRecord, void> {
   await using native = new NativeProcess(launcher, ['scan', ...flagsOf(options), directory], options);
   native.end();
+  yield* recordsOf(native, directory);
+}
+
+/**
+ * What some paths of a directory name, relative to it, in their order; nothing for those that are not there. Symbolic
+ * links are not followed, save on the way.
+ * @throws ToolError SCAN_FAILED
+ */
+export async function* scanListed(
+  launcher: Launcher,
+  directory: string,
+  paths: readonly ByteString[],
+  options: CallOptions = {},
+): AsyncGenerator<ScanRecord, void> {
+  if (paths.length === 0) return;
+  await using native = new NativeProcess(launcher, ['scan', '--listed', directory], options);
+  await native.write(bytesOf(`${paths.join('\0')}\0` as ByteString));
+  native.end();
+  yield* recordsOf(native, directory);
+}
+
+async function* recordsOf(native: NativeProcess, directory: string): AsyncGenerator<ScanRecord, void> {
   let rest: Buffer = Buffer.alloc(0);
   let isWhole = false;
   for await (const chunk of native.output as AsyncIterable<Buffer>) {

@@ -1,10 +1,12 @@
 /*
  * scan [--clamp FROM_SECONDS FROM_NANOSECONDS TO_SECONDS TO_NANOSECONDS] [--under HEX] DIRECTORY
+ * scan --listed DIRECTORY
  *
  * Prints one record per file of the tree, in bytewise order of the paths, the directory itself first with an empty
  * path. `--under` names, in hex, what is below DIRECTORY to start from; no symbolic link on the way is followed.
  * `--clamp` brings modification times that are FROM or later to TO, on disk too, and removes sockets, so that the tree
- * equals the layer written from it. A record of no path and mode 0 ends the output; without it the output is cut off.
+ * equals the layer written from it. `--listed` prints only what standard input names: paths relative to DIRECTORY, each
+ * ended by a zero byte, in that order; what is not there is left out. A record of no path and mode 0 ends the output; without it the output is cut off.
  */
 #define _GNU_SOURCE
 #include "record.h"
@@ -233,6 +235,26 @@ static const char *enter(int *fd, char *under) {
   return ".";
 }
 
+/* Reads all names first: whoever writes them need not read records meanwhile. */
+static void print_listed(void) {
+  static struct buffer names;
+  ssize_t length;
+  while ((length = read(STDIN_FILENO, buffer_room(&names, 1 << 16), 1 << 16)) > 0) names.length += length;
+  if (length < 0) fail("read the names of what is in");
+  for (size_t at = 0; at < names.length; at += strnlen((char *)names.bytes + at, names.length - at) + 1) {
+    const char *name = (char *)names.bytes + at;
+    size_t name_length = strnlen(name, names.length - at);
+    if (at + name_length == names.length || name_length >= sizeof path) {
+      errno = ENAMETOOLONG;
+      fail("understand the names of what is in");
+    }
+    memcpy(path, name, name_length + 1);
+    struct stat stat;
+    if (lstat(*name ? name : ".", &stat) == 0) print_record(*name ? name : ".", name_length, &stat);
+    else if (errno != ENOENT && errno != ENOTDIR) fail("look at");
+  }
+}
+
 static void allow_deep_trees(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -241,9 +263,19 @@ static void allow_deep_trees(void) {
   }
 }
 
+static void print_tree(int fd, const char *hex) {
+  char under[PATH_MAX];
+  decode_hex(under, sizeof under, hex);
+  const char *name = enter(&fd, under);
+  struct stat stat;
+  if (fchdir(fd) < 0 || fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0) fail("look at");
+  print_record(name, 0, &stat);
+  if (S_ISDIR(stat.st_mode)) walk(fd, 0, &stat);
+}
+
 int scan_main(int argc, char **argv) {
   const char *hex = "";
-  int at = 1;
+  int at = 1, is_listed = 0;
   for (; at < argc && argv[at][0] == '-'; at++) {
     if (!strcmp(argv[at], "--clamp") && at + 4 < argc) {
       is_clamping = 1;
@@ -252,12 +284,14 @@ int scan_main(int argc, char **argv) {
       at += 4;
     } else if (!strcmp(argv[at], "--under") && at + 1 < argc) {
       hex = argv[++at];
+    } else if (!strcmp(argv[at], "--listed")) {
+      is_listed = 1;
     } else {
       break;
     }
   }
   if (at != argc - 1) {
-    fprintf(stderr, "usage: scan [--clamp FROM_S FROM_NS TO_S TO_NS] [--under HEX] DIRECTORY\n");
+    fprintf(stderr, "usage: scan [--clamp FROM_S FROM_NS TO_S TO_NS] [--under HEX] | --listed DIRECTORY\n");
     return 2;
   }
   allow_deep_trees();
@@ -266,13 +300,12 @@ int scan_main(int argc, char **argv) {
     snprintf(path, sizeof path, "%s", argv[at]);
     fail("open the directory");
   }
-  char under[PATH_MAX];
-  decode_hex(under, sizeof under, hex);
-  const char *name = enter(&fd, under);
-  struct stat stat;
-  if (fchdir(fd) < 0 || fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0) fail("look at");
-  print_record(name, 0, &stat);
-  if (S_ISDIR(stat.st_mode)) walk(fd, 0, &stat);
+  if (is_listed) {
+    if (fchdir(fd) < 0) fail("look at");
+    print_listed();
+  } else {
+    print_tree(fd, hex);
+  }
   buffer_add(&output, &(struct record){0}, sizeof(struct record));
   if (buffer_flush(&output, STDOUT_FILENO) < 0) fail("write what is known of");
   return 0;
