@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -124,6 +124,29 @@ describe('openBuildContext', () => {
 
   it.each(['-', 'https://example.org/x.git'])('says that %s is no context yet', async (context) => {
     await expect(openBuildContext(context)).rejects.toMatchObject({ code: 'CONTEXT_UNSUPPORTED' });
+  });
+
+  it('refuses a Buildfile that is a symlink to a file elsewhere, and follows others', async () => {
+    await put('secret', 'site/files/Other');
+    await symlink('../secret', path.join(folder, 'site/Buildfile'));
+    await symlink('files/Other', path.join(folder, 'site/Inside'));
+    await symlink('Itself', path.join(folder, 'site/Itself'));
+    const open = (file: string) => openBuildContext('site', { file, workingFolder: folder });
+
+    await expect(open('site/Buildfile')).rejects.toMatchObject({ code: 'BUILDFILE_OUTSIDE' });
+    await expect(open('site/Itself')).rejects.toMatchObject({ code: 'BUILDFILE_NOT_FOUND' });
+    expect(await open('site/Inside')).toMatchObject({ buildfileText: 'Other\n' });
+  });
+
+  it('shows no line of an ignore file that is a symlink to a file elsewhere', async () => {
+    await put('site/Buildfile');
+    await writeFile(path.join(folder, 'secret'), '[hunter2\n');
+    await symlink('../secret', path.join(folder, 'site/.buildignore'));
+
+    const opening = openBuildContext('site', { workingFolder: folder });
+
+    await expect(opening).rejects.toMatchObject({ code: 'IGNORE_INVALID' });
+    await expect(opening).rejects.not.toMatchObject({ message: expect.stringContaining('hunter2') });
   });
 
   it('refuses a huge Buildfile unread', async () => {

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
+import { type CallOptions, errorCode, realPathInside, ToolError } from '../../core/index.ts';
 import { type IgnoreRules, parseIgnoreFile } from '../buildfile/ignore.ts';
 import type { Includes } from '../buildfile/parts.ts';
 import { maxTomlLength } from '../buildfile/toml.ts';
@@ -32,7 +32,7 @@ export interface OpenedContext {
 /**
  * Reads a context's Buildfile and its ignore file: `<Buildfile>.ignore` beside the Buildfile, else `.buildignore`, else
  * `.dockerignore` in the context.
- * @throws ToolError CONTEXT_NOT_FOUND, CONTEXT_UNSUPPORTED, BUILDFILE_NOT_FOUND, BUILDFILE_TOO_BIG, IGNORE_INVALID, IGNORE_TOO_BIG
+ * @throws ToolError CONTEXT_NOT_FOUND, CONTEXT_UNSUPPORTED, BUILDFILE_NOT_FOUND, BUILDFILE_OUTSIDE, BUILDFILE_TOO_BIG, IGNORE_INVALID, IGNORE_TOO_BIG
  */
 export async function openBuildContext(
   contextFolder: string,
@@ -50,6 +50,15 @@ export async function openBuildContext(
   const buildfileName = shownPath(file, workingFolder);
   const buildfileText = await findText(file, { ...options, area: 'BUILDFILE', shown: buildfileName });
   if (buildfileText === undefined) throw await noBuildfile(file, buildfileName, folder);
+  if ((await realPathInside(file, [folder, path.dirname(file)])) === undefined) {
+    throw new ToolError(
+      'BUILDFILE_OUTSIDE',
+      `${buildfileName} is a symlink that leads out of its folder and the context`,
+      {
+        hint: 'name the file itself: kiln build -f FILE CONTEXT',
+      },
+    );
+  }
   const ignore = await readIgnoreRules(file, folder, { ...options, workingFolder });
   const buildfileFolder = path.dirname(file);
   const includes = await readIncludes(
@@ -92,8 +101,10 @@ async function readIgnoreRules(
   for (const file of candidates) {
     const shown = shownPath(file, options.workingFolder);
     const text = await findText(file, { ...options, area: 'IGNORE', shown });
-    if (text !== undefined)
-      return parseRules(lockPattern(buildfile, contextFolder) + text.replace(/^\ufeff/, ''), shown);
+    if (text !== undefined) {
+      const all = lockPattern(buildfile, contextFolder) + text.replace(/^\ufeff/, '');
+      return parseRules(all, shown, await realPathInside(file, [contextFolder, path.dirname(buildfile)]));
+    }
   }
   return parseIgnoreFile(lockPattern(buildfile, contextFolder));
 }
@@ -116,16 +127,23 @@ export async function readFolderIgnoreRules(folder: string, options: CallOptions
   await requireFolder(folder, folder);
   for (const file of [path.join(folder, '.buildignore'), path.join(folder, '.dockerignore')]) {
     const text = await findText(file, { ...options, area: 'IGNORE', shown: file });
-    if (text !== undefined) return parseRules(text, file);
+    if (text !== undefined) return parseRules(text, file, await realPathInside(file, [folder]));
   }
   return parseIgnoreFile('');
 }
 
-function parseRules(text: string, shown: string): IgnoreRules {
+/** @param inside where the file is, unless that is outside: then no line of it is shown. */
+function parseRules(text: string, shown: string, inside: string | undefined): IgnoreRules {
   try {
     return parseIgnoreFile(text);
   } catch (cause) {
     if (!(cause instanceof ToolError)) throw cause;
+    if (inside === undefined) {
+      throw new ToolError(
+        'IGNORE_INVALID',
+        `${shown}, a symlink that leads out of the context, has a line that is no pattern`,
+      );
+    }
     throw new ToolError('IGNORE_INVALID', `${shown}: ${cause.message}`, {
       cause,
       ...(cause.hint === undefined ? {} : { hint: cause.hint }),
@@ -159,7 +177,8 @@ async function findStats(file: string) {
   try {
     return await stat(file);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+    // The last one: a symlink that leads to itself.
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errorCode(error) ?? '')) return undefined;
     throw error;
   }
 }
