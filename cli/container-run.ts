@@ -73,7 +73,7 @@ export async function runContainer(
         cwd,
         user: ids,
         hostname,
-        network: flags.network === 'host' ? 'host' : 'none',
+        network: flags.network === 'host' || flags.network === 'default' ? flags.network : 'none',
         mounts,
         terminal: flags.tty,
         volatile: true,

@@ -1,3 +1,6 @@
+export { canRun } from './binfmt.ts';
+export { describeLimitHit } from './cgroup/limit-settings.ts';
+export { describeLimits, thisCgroupSystem } from './cgroup/sandbox-cgroup.ts';
 export {
   type ContainerProcess,
   type ContainerRequest,

@@ -3,23 +3,31 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type CallOptions, ToolError } from '../core/index.ts';
+import { OutsideNetwork } from './network/outside-network.ts';
 
 /** The native program in runtime/native: what only a process with a single thread can do. */
 export interface Launcher {
   /** Absolute path. */
   readonly file: string;
+  /** How the sandboxes it makes reach the outside. */
+  readonly outside: OutsideNetwork;
+}
+
+export interface LauncherOptions extends CallOptions {
+  /** Told, once each, what a sandbox lacks of what it was to have. */
+  readonly onWarning?: (text: string) => void;
 }
 
 /**
  * Finds the launcher that `npm ci` built, or builds it when that was skipped (`--ignore-scripts`).
  * @throws ToolError LAUNCHER_MISSING
  */
-export async function openLauncher(options: CallOptions = {}): Promise<Launcher> {
+export async function openLauncher(options: LauncherOptions = {}): Promise<Launcher> {
   options.signal?.throwIfAborted();
   const root = findPackageRoot(import.meta.dirname);
   const file = path.join(root, 'dist', 'native', 'kiln-launcher');
   if (!isExecutable(file)) await build(root, options);
-  return { file };
+  return { file, outside: new OutsideNetwork(options.onWarning) };
 }
 
 async function build(root: string, options: CallOptions): Promise<void> {

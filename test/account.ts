@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isRoot } from './requirements.ts';
@@ -47,7 +47,9 @@ export function openAccount(kind: Account['kind']): Account {
   const switchesUser = kind === 'unprivileged' && isRoot();
   const ids = switchesUser ? unprivilegedIds() : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const user = switchesUser ? unprivilegedName : kind === 'root' ? 'root' : (process.env.USER ?? String(ids.uid));
-  const prefix = switchesUser ? ['setpriv', `--reuid=${ids.uid}`, `--regid=${ids.gid}`, '--init-groups', '--'] : [];
+  const prefix = switchesUser
+    ? [...tunForEveryone(home), 'setpriv', `--reuid=${ids.uid}`, `--regid=${ids.gid}`, '--init-groups', '--']
+    : [];
   const folder = (name: string): string => {
     const made = path.join(home, name);
     mkdirSync(made, { recursive: true });
@@ -79,6 +81,19 @@ export function openAccount(kind: Account['kind']): Account {
     run: (argv, options) => outcomeOf(start(argv, options), argv, options?.timeoutMs ?? 300_000),
     [Symbol.asyncDispose]: async () => removeTree(home),
   };
+}
+
+/**
+ * A command that runs the rest where everyone may open /dev/net/tun, as on machines with udev: in a mount namespace of
+ * its own, this machine's stays as it is.
+ */
+function tunForEveryone(home: string): readonly string[] {
+  const tun = '/dev/net/tun';
+  const found = statSync(tun, { throwIfNoEntry: false });
+  if (found === undefined || (found.mode & 0o006) === 0o006) return [];
+  const node = path.join(home, 'tun');
+  spawnSync('mknod', ['-m', '666', node, 'c', '10', '200']);
+  return ['unshare', '--mount', 'sh', '-c', `mount --bind ${node} ${tun} && exec "$@"`, 'sh'];
 }
 
 /** Waits for the end of `child`, which is killed, with its group, after `timeoutMs`. */

@@ -16,6 +16,7 @@ export type Requirement =
   | 'docker-registry'
   | 'mmdebstrap'
   | 'overlay'
+  | 'pasta'
   | 'podman'
   | 'root'
   | 'runc'
@@ -35,6 +36,7 @@ const checks: Readonly<Record<Requirement, () => string | undefined>> = {
   'docker-registry': () => program('docker-registry', 'docker-registry'),
   mmdebstrap: () => program('mmdebstrap', 'mmdebstrap'),
   overlay: overlayMount,
+  pasta: () => program('pasta', 'passt') ?? tunDevice(),
   podman: () => program('podman', 'podman'),
   root: () => (isRoot() ? undefined : 'these tests run as root only'),
   runc: () => program('runc', 'runc'),
@@ -134,6 +136,10 @@ function unprivilegedUser(): string | undefined {
   const tools = subordinateIds();
   if (tools !== undefined || !isRoot()) return tools ?? userNamespace();
   return program('useradd', 'passwd') ?? program('setpriv', 'util-linux') ?? userNamespace();
+}
+
+function tunDevice(): string | undefined {
+  return existsSync('/dev/net/tun') ? undefined : 'there is no /dev/net/tun (modprobe tun)';
 }
 
 function userNamespace(): string | undefined {

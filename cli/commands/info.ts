@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import { diskUseOf } from '../../core/index.ts';
-import { describePrivilege, type Privilege } from '../../runtime/index.ts';
+import {
+  describeLimits,
+  describePrivilege,
+  findOutsideWay,
+  type OutsideWay,
+  type Privilege,
+  thisCgroupSystem,
+} from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -30,6 +37,7 @@ type Info = Awaited<ReturnType<typeof readInfo>>;
 
 async function readInfo(context: Context) {
   const home = homeOf(context);
+  const network = await findOutsideWay();
   const content = await openContent(context);
   const { bytes, complete } = await diskUseOf(home, { signal: context.signal });
   return {
@@ -39,7 +47,9 @@ async function readInfo(context: Context) {
     architecture: process.arch,
     cpus: os.availableParallelism(),
     cgroup: cgroupVersion(await readFile('/proc/mounts', 'utf8')),
-    privilege: isolationOf(await describePrivilege()),
+    privilege: isolationOf(await describePrivilege(), network),
+    network,
+    limits: await describeLimits(await thisCgroupSystem()),
     store: { folder: home, bytes, complete, images: (await content.list()).length },
     tools: await findTools(context.env),
   };
@@ -53,14 +63,19 @@ interface Isolation {
 }
 
 /** What holds on every rung, whatever the ids. */
-const never = [
-  'the kernel itself',
-  'the network of build steps, unless --network none, and of containers with --network host',
-  'memory, processors and number of processes: there are no limits yet',
-];
+function neverIsolated(network: OutsideWay): readonly string[] {
+  return [
+    'the kernel itself',
+    network.kind === 'host'
+      ? 'the network of build steps, unless --network none, and of containers with --network host'
+      : 'the network of build steps and containers with --network host',
+    'memory, processors and number of processes, unless a build limits them (--memory, --cpus, --pids-limit)',
+  ];
+}
 
 /** Says what the rung of the privilege ladder in use does not isolate. */
-function isolationOf(privilege: Privilege): Isolation {
+function isolationOf(privilege: Privilege, network: OutsideWay): Isolation {
+  const never = neverIsolated(network);
   switch (privilege.kind) {
     case 'root':
       return {
@@ -79,7 +94,19 @@ function isolationOf(privilege: Privilege): Isolation {
   }
 }
 
-function render({ version, node, kernel, architecture, cpus, cgroup, privilege, store, tools }: Info): string {
+function render({
+  version,
+  node,
+  kernel,
+  architecture,
+  cpus,
+  cgroup,
+  privilege,
+  network,
+  limits,
+  store,
+  tools,
+}: Info): string {
   const lines: (readonly [string, string])[] = [
     ['Version', `${version} (node ${node})`],
     ['Kernel', `${kernel} (${architecture}, ${cpus} CPUs)`],
@@ -87,6 +114,8 @@ function render({ version, node, kernel, architecture, cpus, cgroup, privilege, 
     ['Privilege', privilege.rung],
     ...privilege.problems.map((problem) => ['  missing', problem] as const),
     ...privilege.notIsolated.map((what) => ['  not isolated', what] as const),
+    ['Network', networkText(network)],
+    ...(['memory', 'cpu', 'pids'] as const).map((name) => [`Limit ${name}`, limits[name] ?? 'yes'] as const),
     ['Store', store.folder],
     ['  size', `${formatSize(store.bytes)}${store.complete ? '' : ' or more: some of it may not be read'}`],
     ['  images', String(store.images)],
@@ -94,4 +123,16 @@ function render({ version, node, kernel, architecture, cpus, cgroup, privilege, 
   ];
   const width = Math.max(...lines.map(([label]) => label.length)) + 2;
   return lines.map(([label, text]) => `${`${label}:`.padEnd(width)}${harmlessLine(text)}\n`).join('');
+}
+
+/** What the network `default` of build steps is here. */
+function networkText(network: OutsideWay): string {
+  switch (network.kind) {
+    case 'host':
+      return `steps share this machine's: ${network.why}`;
+    case 'offline':
+      return 'steps have none: this machine has no default route';
+    default:
+      return `steps have their own, by ${network.file}`;
+  }
 }

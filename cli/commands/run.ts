@@ -27,8 +27,8 @@ const flags = {
   network: {
     kind: 'value',
     placeholder: 'MODE',
-    choices: ['host', 'none'],
-    summary: 'none (default), or host for this machine’s network',
+    choices: ['none', 'default', 'host'],
+    summary: 'none unless given; default for a network of its own, host for this machine’s',
   },
   'read-only': { kind: 'switch', summary: 'Make the root file system read-only' },
   tmpfs: { kind: 'list', placeholder: 'DIR', summary: 'Empty memory file system at DIR' },

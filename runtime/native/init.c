@@ -22,6 +22,16 @@ static void die_with_outside(int alive) {
   if (poll(&hangup, 1, 0) > 0) _exit(EXIT_SETUP_FAILED);
 }
 
+/* Who was to connect it has reported what went wrong. */
+static void wait_for_network(int channel) {
+  char byte;
+  ssize_t count;
+  do count = read(channel, &byte, 1);
+  while (count < 0 && errno == EINTR);
+  if (count != 1) _exit(EXIT_SETUP_FAILED);
+  close(channel);
+}
+
 static int exit_status(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -66,6 +76,7 @@ _Noreturn void run_init(const struct spec *spec, struct init_channels channels) 
     terminal = make_terminal(channels.terminal, payload_user(spec));
     close(channels.terminal);
   }
+  if (channels.network >= 0) wait_for_network(channels.network);
   pid_t payload = fork();
   if (payload < 0) fail("start a process", "");
   if (payload == 0) become_payload(spec, terminal);

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,57 @@ static void do_loopback(void) {
   close(control);
 }
 
+/* Onto a folder of the host's file system, as this sandbox alone sees it: pivot_root takes it out of sight. */
+static void do_memory(const char *place) {
+  unsigned long attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  int mount = new_filesystem("ramfs", attributes, "mode=700");
+  int onto = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (mount < 0 || onto < 0 || sys_move_mount(mount, onto) < 0) fail("mount a file system in memory", place);
+  close(onto);
+  close(mount);
+}
+
+static int hex_digit(char digit, const char *subject) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  fail_because("read the list of operations", subject, "its content is not hexadecimal");
+}
+
+static void write_hex(int fd, const char *hex, const char *subject) {
+  char bytes[4096];
+  while (*hex != '\0') {
+    size_t count = 0;
+    for (; count < sizeof bytes && hex[0] != '\0'; hex += 2) {
+      bytes[count++] = (char)(hex_digit(hex[0], subject) << 4 | hex_digit(hex[1], subject));
+    }
+    for (size_t done = 0; done < count;) {
+      ssize_t written = write(fd, bytes + done, count - done);
+      if (written < 0) fail("write a file", subject);
+      done += (size_t)written;
+    }
+  }
+}
+
+static void do_file(const struct operation *operation) {
+  const char *path = operation->field[0];
+  char *colon;
+  uid_t uid = (uid_t)strtoul(operation->field[2], &colon, 10);
+  gid_t gid = (gid_t)strtoul(*colon == ':' ? colon + 1 : "0", NULL, 10);
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) fail("write a file", path);
+  write_hex(fd, operation->field[3], path);
+  if (fchown(fd, uid, gid) < 0) fail("give a file its owner", path);
+  if (fchmod(fd, (mode_t)strtoul(operation->field[1], NULL, 8)) < 0) fail("give a file its mode", path);
+  close(fd);
+}
+
+/* "0" is the process that writes. cgroups(7) */
+static void join_cgroup(const char *file) {
+  int processes = open(file, O_WRONLY | O_CLOEXEC);
+  if (processes < 0 || write(processes, "0", 1) != 1) fail("join the cgroup", file);
+  close(processes);
+}
+
 static int open_root(const struct spec *spec, const char *place) {
   mount_overlay(spec, place);
   int root = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -208,11 +260,17 @@ static void make_root_read_only(int root) {
 void set_up_sandbox(const struct spec *spec) {
   if (sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("make mounts private", "/");
   int root = -1;
+  size_t overlay_start = 0;
   for (size_t i = 0; i < spec->count; i++) {
     const struct operation *operation = &spec->operations[i];
     const char *first = operation->field[0];
     switch (operation->kind) {
-      case OP_ROOT: root = open_root(spec, first); break;
+      case OP_CGROUP: join_cgroup(first); break;
+      case OP_CGROUP_NAMESPACE: unshare(CLONE_NEWCGROUP); break; /* not every kernel has them */
+      case OP_ROOT: root = open_root(&(struct spec){spec->operations + overlay_start, i - overlay_start}, first); break;
+      case OP_OVERLAY: mount_overlay(&(struct spec){spec->operations + overlay_start, i - overlay_start}, first); break;
+      case OP_MEMORY: do_memory(first); break;
+      case OP_FILE: do_file(operation); break;
       case OP_MOUNT: do_mount(root, operation); break;
       case OP_SYSFS: do_sysfs(root, operation); break;
       case OP_BIND: do_bind(root, operation); break;
@@ -227,6 +285,7 @@ void set_up_sandbox(const struct spec *spec) {
         break;
       default: break; /* for the outer process, or for the payload's */
     }
+    if (operation->kind == OP_ROOT || operation->kind == OP_OVERLAY) overlay_start = i + 1;
   }
   if (root >= 0) close(root);
 }

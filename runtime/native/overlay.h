@@ -4,7 +4,8 @@
 
 #include "spec.h"
 
-/* Mounts the overlay that the operations of the list describe on the folder `place`, without device files. */
+/* Mounts the overlay that the operations of the list (a part of a whole one) describe on the folder `place`, without
+ * device files. */
 void mount_overlay(const struct spec *spec, const char *place);
 
 #endif

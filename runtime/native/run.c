@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "init.h"
+#include "network.h"
 #include "report.h"
 #include "seal.h"
 #include "spec.h"
@@ -102,19 +103,30 @@ int run_main(int argc, char **argv) {
   bool has_terminal = find_operation(&spec, OP_TERMINAL) != NULL;
   struct streams streams = {.list = {{-1, -1}, {-1, -1}}};
   if (!has_terminal) streams = streams_replace(&spec);
-  int alive[2], terminal[2] = {-1, -1}, pidfd = -1;
+  bool has_network = find_operation(&spec, OP_NETWORK_ARG) != NULL;
+  int alive[2], terminal[2] = {-1, -1}, connected[2] = {-1, -1}, pidfd = -1;
   if (pipe2(alive, O_CLOEXEC) < 0) fail("make a pipe", "");
   if (has_terminal && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, terminal) < 0) fail("make a socket", "");
+  if (has_network && pipe2(connected, O_CLOEXEC) < 0) fail("make a pipe", "");
   pid_t pid = start_init(&spec, &pidfd);
   if (pid == 0) {
     close(CONTROL_FD);
     close(alive[1]);
     if (terminal[0] >= 0) close(terminal[0]);
-    run_init(&spec, (struct init_channels){.alive = alive[0], .terminal = terminal[1]});
+    if (has_network) close(connected[1]);
+    run_init(&spec, (struct init_channels){.alive = alive[0], .terminal = terminal[1], .network = connected[0]});
+  }
+  pid_t network = -1;
+  if (has_network) {
+    network = start_network(&spec, (struct network_channels){.inside = pid, .alive = alive[0], .ready = connected[1]});
+    close(connected[0]);
+    close(connected[1]);
   }
   close(alive[0]);
   if (terminal[1] >= 0) close(terminal[1]);
   streams_release(&streams);
-  return supervise((struct supervised){
+  int status = supervise((struct supervised){
       .pid = pid, .pidfd = pidfd, .control = CONTROL_FD, .terminal = terminal[0], .streams = streams});
+  if (has_network) end_network(network);
+  return status;
 }

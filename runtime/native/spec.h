@@ -9,12 +9,18 @@ enum operation_kind {
   OP_PARENT,    /* pid of the process whose death ends everything */
   OP_NAMESPACE, /* name */
   OP_TERMINAL,
+  OP_NETWORK_ARG, /* argument of the program that connects the sandbox's network, its file first */
   /* Done in this order by the first process inside. */
+  OP_CGROUP,         /* file that takes the processes of a cgroup */
+  OP_CGROUP_NAMESPACE,
   OP_LAYER,          /* directory; lowest first */
   OP_UPPER,          /* directory, work directory */
   OP_OVERLAY_OPTION, /* key, value (may be empty), "required" or "optional" */
   OP_OLD_MOUNT_API,  /* use mount(2) for the overlay even where the kernel has better */
   OP_ROOT,           /* directory to assemble the root file system on */
+  OP_OVERLAY,        /* directory: an overlay of the layers since the one before is mounted there, for OP_BIND */
+  OP_MEMORY,         /* directory: a file system that lies in memory only, never on a swap device */
+  OP_FILE,           /* path, mode (octal), uid:gid, content as hexadecimal bytes */
   OP_MOUNT,          /* type, destination, flags, options */
   OP_SYSFS,          /* "own" or "host" */
   OP_BIND,           /* source, destination, flags */

@@ -1,3 +1,5 @@
+import type { SandboxNetwork } from './spec.ts';
+
 /** Names of linux/capability.h without `CAP_`, in the order of their numbers. */
 const names = [
   ...['CHOWN', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID', 'SETPCAP'],
@@ -19,7 +21,7 @@ export const defaultCapabilities: readonly Capability[] = [
 /**
  * On the host's network, raw sockets would read and forge the host's own traffic, so that capability is left out.
  */
-export function capabilitiesFor(network: 'none' | 'host'): readonly Capability[] {
+export function capabilitiesFor(network: SandboxNetwork): readonly Capability[] {
   return network === 'host' ? defaultCapabilities.filter((name) => name !== 'NET_RAW') : defaultCapabilities;
 }
 

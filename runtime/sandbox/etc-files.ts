@@ -3,15 +3,20 @@ import path from 'node:path';
 import type { SandboxMount, SandboxSpec } from './spec.ts';
 
 /**
- * The files by which programs find names: with the host's network the host's own, without a network ones that know
- * this machine alone. They are written to `folder`. A file that the spec mounts itself is left to it.
+ * The files by which programs find names: with the host's network the host's own; otherwise ones that know this
+ * machine alone, and the given text for name servers. They are written to `folder`. A file that the spec mounts itself
+ * is left to it.
  */
-export async function etcMounts(spec: SandboxSpec, folder: string): Promise<readonly SandboxMount[]> {
+export async function etcMounts(
+  spec: SandboxSpec,
+  resolvConf: string,
+  folder: string,
+): Promise<readonly SandboxMount[]> {
   const hosts = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${spec.hostname}\n`;
   const sources = new Map([
     ['/etc/hostname', await write(folder, 'hostname', `${spec.hostname}\n`)],
     ['/etc/hosts', await hostFileOr(spec, '/etc/hosts', () => write(folder, 'hosts', hosts))],
-    ['/etc/resolv.conf', await hostFileOr(spec, '/etc/resolv.conf', () => write(folder, 'resolv.conf', ''))],
+    ['/etc/resolv.conf', await hostFileOr(spec, '/etc/resolv.conf', () => write(folder, 'resolv.conf', resolvConf))],
   ]);
   const taken = new Set(spec.mounts.map((mount) => path.posix.normalize(mount.destination)));
   return [...sources]

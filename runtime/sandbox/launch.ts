@@ -16,7 +16,7 @@ export interface SandboxIo {
   readonly onOutput?: (stream: 'stdout' | 'stderr', bytes: Buffer) => void;
 }
 
-export interface SandboxExit {
+export interface LaunchExit {
   /** 128 + n when signal n ended the payload. */
   readonly exitCode: number;
 }
@@ -45,7 +45,7 @@ export async function launch(
   operations: Uint8Array,
   io: SandboxIo,
   options: LaunchOptions,
-): Promise<SandboxExit> {
+): Promise<LaunchExit> {
   options.signal?.throwIfAborted();
   const stdio: StdioOptions = [...standardStreams[io.stdio], 'pipe', 'pipe'];
   const child = spawn(launcher.file, ['run'], { stdio, env: {}, cwd: '/' });

@@ -27,6 +27,10 @@ const place: SandboxPlace = {
   root: '/scratch/root',
   seccomp: Uint8Array.of(1, 255),
   generatedMounts: [{ kind: 'bind', source: '/scratch/hosts', destination: '/etc/hosts', readOnly: true }],
+  networkCommand: [],
+  cgroups: [],
+  staging: ['/scratch/memory', '/scratch/overlay'],
+  overlaySkeletons: new Map(),
 };
 
 function planText(changedSpec: Partial<SandboxSpec>, changedPlace: Partial<SandboxPlace>): string {
@@ -46,6 +50,22 @@ it('plans a container with a terminal and the network of the host, in a user nam
   const text = planText({ network: 'host', terminal: true, volatile: false }, { userNamespace: true });
 
   await expect(text).toMatchFileSnapshot(golden('terminal.txt'));
+});
+
+it('plans a step with a network of its own and limits', async () => {
+  const limits = {
+    memoryBytes: 1 << 20,
+    shmBytes: 4096,
+    ulimits: new Map([['nofile', { soft: 10, hard: 20 }]]),
+  };
+  const changes = {
+    networkCommand: ['/usr/bin/pasta', '--quiet'],
+    cgroups: ['/sys/fs/cgroup/memory/kiln-1/cgroup.procs', '/sys/fs/cgroup/pids/kiln-1/cgroup.procs'],
+  };
+
+  const text = planText({ network: 'default', limits }, changes);
+
+  await expect(text).toMatchFileSnapshot(golden('limited.txt'));
 });
 
 it('plans no place for changes when there is none', () => {

@@ -1,7 +1,8 @@
-import { unreachable } from '../../core/index.ts';
 import { capabilitiesFor, capabilityMask } from './capabilities.ts';
 import { defaultDevices, maskedPaths, readOnlyPaths } from './default-filesystem.ts';
+import { mountOperations, overlayOptions } from './mount-operations.ts';
 import type { Operation } from './operations.ts';
+import { rlimitOperations } from './resource-limits.ts';
 import type { SandboxMount, SandboxSpec } from './spec.ts';
 
 /** What is known only where the sandbox is made. */
@@ -18,33 +19,49 @@ export interface SandboxPlace {
   readonly seccomp: Uint8Array;
   /** Mounts that the sandbox adds to those of its spec, such as /etc/hosts. */
   readonly generatedMounts: readonly SandboxMount[];
+  /** Command that connects the network `default`; empty with another. */
+  readonly networkCommand: readonly string[];
+  /** Files that take the processes of the cgroups made for the sandbox. */
+  readonly cgroups: readonly string[];
+  /** Existing empty folders, as many as `stagingFoldersFor` says, where mounts are put together before they are bound. */
+  readonly staging: readonly string[];
+  /** Folders of mount points for each overlay among the spec's mounts. */
+  readonly overlaySkeletons: ReadonlyMap<SandboxMount, string>;
 }
 
-/** RLIMIT_NOFILE, and the soft limit that programs are made for: Node raises its own, and children inherit it. */
-const openFiles = { resource: '7', soft: '1024' } as const;
+/** Docker's. */
+const defaultShmBytes = 64 << 20;
 
 /** Decides every step of making a sandbox. The order is the order of execution. */
 export function planSandbox(spec: SandboxSpec, place: SandboxPlace): readonly Operation[] {
   return [
     ['parent', String(place.parentPid)],
-    ...namespaces(spec),
+    ...namespaces(spec, place),
     ...(spec.terminal ? [['terminal'] as const] : []),
+    ...place.networkCommand.map((argument) => ['network-arg', argument] as const),
+    ...place.cgroups.map((file) => ['cgroup', file] as const),
+    ...(place.cgroups.length === 0 ? [] : [['cgroup-namespace'] as const]),
     ...overlay(spec, place),
     ...kernelFilesystems(spec, place),
-    ...orderMounts([...place.generatedMounts, ...spec.mounts]).map(mountOperation),
+    ...mountOperations(orderMounts([...place.generatedMounts, ...spec.mounts]), place),
     ...maskedPaths.map((path) => ['mask', path] as const),
     ...readOnlyPaths.map((path) => ['read-only', path] as const),
     ...(spec.readOnlyRoot || spec.writable === undefined ? [['read-only-root'] as const] : []),
     ['pivot'],
     ['hostname', spec.hostname],
-    ...(spec.network === 'none' ? [['loopback'] as const] : []),
+    ...(spec.network === 'host' ? [] : [['loopback'] as const]),
     ...payload(spec, place),
   ];
 }
 
-function namespaces(spec: SandboxSpec): Operation[] {
-  const own = ['mount', 'pid', 'ipc', 'uts', 'cgroup'] as const;
-  return [...own, ...(spec.network === 'none' ? ['net' as const] : [])].map((name) => ['namespace', name]);
+function namespaces(spec: SandboxSpec, { cgroups }: SandboxPlace): Operation[] {
+  const own = ['mount', 'pid', 'ipc', 'uts'] as const;
+  // A cgroup beside this process's can be joined only from a namespace that shows it.
+  return [
+    ...own,
+    ...(cgroups.length === 0 ? ['cgroup' as const] : []),
+    ...(spec.network === 'host' ? [] : ['net' as const]),
+  ].map((name) => ['namespace', name]);
 }
 
 function overlay(spec: SandboxSpec, place: SandboxPlace): Operation[] {
@@ -52,13 +69,7 @@ function overlay(spec: SandboxSpec, place: SandboxPlace): Operation[] {
   return [
     ...[...place.skeletons, ...spec.layers].map((folder) => ['layer', folder] as const),
     ...(writable === undefined ? [] : [['upper', writable.upper, writable.work] as const]),
-    // Without these a layer would hold references to the layers below it, which its tar could not express.
-    ['overlay-option', 'redirect_dir', 'nofollow', 'optional'],
-    ['overlay-option', 'metacopy', 'off', 'optional'],
-    ['overlay-option', 'index', 'off', 'optional'],
-    ['overlay-option', 'xino', 'off', 'optional'],
-    // A user namespace cannot write trusted.* attributes.
-    ...(place.userNamespace ? [['overlay-option', 'userxattr', '', 'required'] as const] : []),
+    ...overlayOptions(place),
     ...(spec.volatile && writable !== undefined ? [['overlay-option', 'volatile', '', 'optional'] as const] : []),
     ['root', place.root],
   ];
@@ -81,7 +92,7 @@ function kernelFilesystems(spec: SandboxSpec, place: SandboxPlace): Operation[] 
     ['symlink', '/proc/kcore', '/dev/core'],
     ['symlink', 'pts/ptmx', '/dev/ptmx'],
     ['mount', 'devpts', '/dev/pts', 'nosuid,noexec', 'ptmxmode=0666,mode=0620,?gid=5'],
-    ['mount', 'tmpfs', '/dev/shm', 'nosuid,nodev,noexec', 'mode=1777,size=65536k'],
+    ['mount', 'tmpfs', '/dev/shm', 'nosuid,nodev,noexec', `mode=1777,size=${spec.limits?.shmBytes ?? defaultShmBytes}`],
     ['mount', 'mqueue', '/dev/mqueue', 'nosuid,nodev,noexec,optional', ''],
   ];
 }
@@ -92,22 +103,9 @@ function orderMounts(mounts: readonly SandboxMount[]): readonly SandboxMount[] {
   return mounts.toSorted((a, b) => depth(a) - depth(b));
 }
 
-function mountOperation(mount: SandboxMount): Operation {
-  switch (mount.kind) {
-    case 'bind':
-      return ['bind', mount.source, mount.destination, mount.readOnly ? 'ro,nodev' : 'nodev'];
-    case 'tmpfs': {
-      const size = mount.sizeBytes === undefined ? '' : `,size=${mount.sizeBytes}`;
-      return ['mount', 'tmpfs', mount.destination, 'nosuid,nodev', `mode=1777${size}`];
-    }
-    default:
-      throw unreachable(mount);
-  }
-}
-
 function payload(spec: SandboxSpec, place: SandboxPlace): Operation[] {
   return [
-    ['rlimit', openFiles.resource, openFiles.soft, 'keep'],
+    ...rlimitOperations(spec.limits),
     ['capabilities', capabilityMask(capabilitiesFor(spec.network))],
     ['seccomp', Buffer.from(place.seccomp).toString('hex')],
     ['user', String(spec.user.uid), String(spec.user.gid)],

@@ -33,6 +33,11 @@ function setupHint(operation: string, subject: string, reason: string): string |
   if (operation === 'mount' && subject === '/proc' && reason === 'Operation not permitted') {
     return 'a container around this one hides parts of /proc: run that with --security-opt systempaths=unconfined';
   }
+  if (operation === 'connect the network by') {
+    return 'check that it runs here (containers need --device /dev/net/tun), or choose with --network host or none';
+  }
+  if (operation === 'set a resource limit')
+    return 'only root may raise a limit, and the kernel bounds some: ask for less';
   if (operation === 'enter the working directory') return 'make the directory in an earlier step';
   if (operation.startsWith('become the') || operation === 'set additional groups') {
     return 'the id is outside the range of subordinate ids of this user; see /etc/subuid and /etc/subgid';

@@ -5,12 +5,19 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import { type Account, openAccount } from '../../test/account.ts';
 import { findProgram } from '../../test/requirements.ts';
-import type { SandboxSpec } from './sandbox.ts';
+import type { OutsideWay } from '../network/outside-network.ts';
+import type { LimitHit, SandboxSpec } from './sandbox.ts';
 
 const packageRoot = path.resolve(import.meta.dirname, '../..');
 const node = path.join(packageRoot, 'node_modules', '.bin', 'node');
 const applets = ['sh', 'awk', 'cat', 'chmod', 'echo', 'grep', 'head', 'hostname', 'id', 'kill', 'ls', 'mkdir', 'mknod'];
 const moreApplets = [
+  'dd',
+  'df',
+  'ip',
+  'nslookup',
+  'stat',
+  'tail',
   'mount',
   'ps',
   'pwd',
@@ -19,11 +26,13 @@ const moreApplets = [
   'sleep',
   'sort',
   'stty',
+  'timeout',
   'touch',
   'tr',
   'true',
   'tty',
   'unshare',
+  'wget',
 ];
 
 /** What the driver is asked, in a file whose path is its argument. */
@@ -33,12 +42,15 @@ export interface SandboxRequest {
   readonly scratch: string;
   readonly forwardSignals?: boolean;
   readonly abortAfterMs?: number;
+  /** In place of what is found out about the machine. */
+  readonly outsideWay?: OutsideWay;
   /** Mounts the overlay as kernels before 6.5 need it. */
   readonly oldMountApi?: boolean;
 }
 
 export interface SandboxResult {
   readonly exitCode?: number;
+  readonly limitHits?: readonly LimitHit[];
   readonly stdout: string;
   readonly stderr: string;
   readonly error?: { readonly name: string; readonly code?: string; readonly message: string; readonly hint?: string };
@@ -66,6 +78,10 @@ const driver = `
       root: file + '.root',
       seccomp: new Uint8Array(),
       generatedMounts: [],
+      networkCommand: [],
+      cgroups: [],
+      staging: [],
+      overlaySkeletons: new Map(),
     };
     await mkdir(place.root, { recursive: true });
     const operations = planSandbox(spec, place).filter(([name]) => name !== 'seccomp');
@@ -77,6 +93,9 @@ const driver = `
     enterUserNamespace(launcher, [process.execPath, ...process.execArgv, file], process.env);
   }
   const request = JSON.parse(readFileSync(file, 'utf8'));
+  const { limits } = request.spec;
+  if (limits?.ulimits !== undefined) limits.ulimits = new Map(Object.entries(limits.ulimits));
+  if (request.outsideWay !== undefined) launcher.outside.way = async () => request.outsideWay;
   const signal = request.abortAfterMs === undefined ? undefined : AbortSignal.timeout(request.abortAfterMs);
   const parts = { stdout: [], stderr: [] };
   const io = { stdio: request.stdio, onOutput: (stream, bytes) => parts[stream].push(bytes) };
@@ -152,7 +171,13 @@ export class SandboxHarness implements AsyncDisposable {
   /** Runs a shell script and gives what it wrote to standard output, which must be all that happened. */
   async output(script: string, changes: Partial<SandboxSpec> = {}): Promise<string> {
     const result = await this.run(this.spec(['sh', '-ec', script], changes));
-    expect({ ...result, stdout: '', elapsedMs: 0 }).toEqual({ exitCode: 0, stdout: '', stderr: '', elapsedMs: 0 });
+    expect({ ...result, stdout: '', elapsedMs: 0 }).toEqual({
+      exitCode: 0,
+      limitHits: [],
+      stdout: '',
+      stderr: '',
+      elapsedMs: 0,
+    });
     return result.stdout.trim();
   }
 
@@ -167,7 +192,11 @@ export class SandboxHarness implements AsyncDisposable {
   /** The driver's command line, and how to read what it found. */
   command(spec: SandboxSpec, request: Partial<SandboxRequest> = {}): { argv: string[]; result: () => SandboxResult } {
     const whole: SandboxRequest = { spec, stdio: 'output', scratch: this.folder('scratch'), ...request };
-    const file = this.file(this.folder('requests'), `request-${++this.#count}.json`, JSON.stringify(whole));
+    const file = this.file(
+      this.folder('requests'),
+      `request-${++this.#count}.json`,
+      JSON.stringify(whole, mapsAsObjects),
+    );
     const argv = [node, '--disable-warning=ExperimentalWarning', '--input-type=module', '-e', driver, file];
     return { argv, result: () => JSON.parse(readFileSync(`${file}.result`, 'utf8')) };
   }
@@ -180,6 +209,10 @@ export class SandboxHarness implements AsyncDisposable {
     mkdirSync(folder, { recursive: true });
     chownSync(folder, this.account.uid, this.account.uid);
   }
+}
+
+function mapsAsObjects(_key: string, value: unknown): unknown {
+  return value instanceof Map ? Object.fromEntries(value) : value;
 }
 
 /** Waits until a line of the process's standard output is `text`. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import {
@@ -197,9 +197,9 @@ export class Snapshots {
       const record = await readLayerRecord(path.join(folder, 'layer.json'));
       if (record === undefined || !this.#isTrusted(record) || digestHex(record.chainId) !== name) continue;
       const { chainId, parent, diffId } = record;
-      const { mtimeMs } = await stat(path.join(folder, 'layer.json'));
+      const { ctimeMs } = await stat(path.join(folder, 'layer.json'));
       const diskUse = async (options?: CallOptions) => (await diskUseOf(folder, options)).bytes;
-      found.push({ chainId, parent, diffId, lastUsedMs: mtimeMs, diskUse });
+      found.push({ chainId, parent, diffId, lastUsedMs: ctimeMs, diskUse });
     }
     return found;
   }
@@ -327,11 +327,10 @@ export class Snapshots {
   }
 }
 
-/** Keeps a layer from counting as unused; false when it went away meanwhile. */
+/** Sets the record's ctime to now, so that the layer does not count as unused; false when it went away meanwhile. */
 async function markUsed(file: string): Promise<boolean> {
-  const now = new Date();
   try {
-    await utimes(file, now, now);
+    await chmod(file, 0o644);
     return true;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false;
