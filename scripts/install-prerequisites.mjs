@@ -18,9 +18,17 @@ const packageOf = {
   podman: 'podman',
   runc: 'runc',
   setcap: 'libcap2-bin',
+  git: 'git',
+  xz: 'xz-utils',
+  bzip2: 'bzip2',
+  zstd: 'zstd',
+  script: 'bsdutils',
+  dnf: 'dnf',
+  rpm: 'rpm',
+  createrepo_c: 'createrepo-c',
 };
 const neededFor = {
-  quickstart: ['mmdebstrap', 'newuidmap', 'docker-registry'],
+  quickstart: ['mmdebstrap', 'newuidmap', 'docker-registry', 'pasta'],
   test: Object.keys(packageOf),
 };
 const serviceGuard = '/usr/sbin/policy-rc.d';

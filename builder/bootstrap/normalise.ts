@@ -1,4 +1,5 @@
 import { type ByteString, byteString, type Entry, type FileEntry } from '../../runtime/index.ts';
+import { emptiedFile, isLeftover } from '../packages/leftovers.ts';
 
 export interface NormaliseOptions {
   /** When the bootstrap began, ms since the epoch. */
@@ -58,36 +59,20 @@ function sourcesEntry(sources: NormaliseOptions['sources']): FileEntry {
 }
 
 /** Folders whose contents go; they themselves stay. */
-const emptiedFolders = ['dev/', 'etc/apt/sources.list.d/', 'proc/', 'sys/', 'tmp/', 'var/tmp/'];
+const emptiedFolders = ['etc/apt/sources.list.d/'];
 
-/** Folders whose files go; the folders in them are a package's. */
-const emptiedTrees = ['var/cache/apt/', 'var/lib/apt/lists/'];
+const emptied = new Set<string>([emptiedFile]);
 
-/** machine-id(5): empty in an image, so that the first boot makes one. */
-const emptied = new Set(['etc/machine-id']);
-
+/** What only a bootstrap writes. */
 const droppedPaths = new Set([
-  ...['etc/hostname', 'etc/hosts', 'etc/resolv.conf', 'var/lib/dbus/machine-id'],
   ...['etc/apt/sources.list', 'etc/apt/preferences.d/00kiln'],
   ...['etc/apt/apt.conf.d/00mmdebstrap', 'etc/apt/apt.conf.d/99mmdebstrap', 'etc/dpkg/dpkg.cfg.d/99mmdebstrap'],
-  ...['etc/.pwd.lock', 'var/lib/dpkg/lock', 'var/lib/dpkg/lock-frontend', 'var/lib/dpkg/triggers/Lock'],
-  ...['etc/passwd-', 'etc/group-', 'etc/shadow-', 'etc/gshadow-', 'etc/subuid-', 'etc/subgid-'],
-  ...['var/cache/ldconfig/aux-cache', 'var/lib/systemd/random-seed', 'var/lib/systemd/credential.secret'],
 ]);
 
-const droppedPatterns = [
-  /^run\/(?!lock$)/,
-  /^var\/lib\/dpkg\/[^/]+-old$/,
-  /^var\/cache\/debconf\/[^/]+-old$/,
-  // Whoever has the image would know the server's secret.
-  /^etc\/ssh\/ssh_host_[^/]*_key(?:\.pub)?$/,
-];
+const droppedPatterns = [/^run\/(?!lock$)/];
 
 function isDropped(entry: Exclude<Entry, { type: 'whiteout' | 'opaque' }>, isNew: boolean): boolean {
   const { path } = entry;
   if (droppedPaths.has(path) || droppedPatterns.some((pattern) => pattern.test(path))) return true;
-  if (emptiedFolders.some((folder) => path.startsWith(folder))) return true;
-  if (entry.type !== 'directory' && emptiedTrees.some((tree) => path.startsWith(tree))) return true;
-  // Empty logs, such as wtmp, have owners and modes that their writers rely on.
-  return path.startsWith('var/log/') && entry.type === 'file' && isNew && entry.size > 0;
+  return emptiedFolders.some((folder) => path.startsWith(folder)) || isLeftover(entry, isNew);
 }

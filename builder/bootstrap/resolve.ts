@@ -51,7 +51,7 @@ export interface ResolveOptions extends BootstrapOptions {
 }
 
 /** Changes with every change to what a bootstrap makes out of the same packages. */
-const normalisation = 1;
+const normalisation = 2;
 
 /**
  * Asks the archive which packages, in which versions, a bootstrap would install now. Needs the network and some seconds.

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -78,5 +78,14 @@ describe('readLock', () => {
     await mkdir(place.file);
 
     await expect(readLock(place)).rejects.toMatchObject({ code: 'LOCK_UNREADABLE' });
+  });
+
+  it('does not read what a symlink elsewhere leads to', async () => {
+    const elsewhere = await mkdtemp(path.join(tmpdir(), 'kiln-elsewhere-'));
+    await writeFile(path.join(elsewhere, 'secret'), 'hunter2\n');
+    await symlink(path.join(elsewhere, 'secret'), place.file);
+
+    await expect(readLock(place)).rejects.toMatchObject({ code: 'LOCK_UNREADABLE' });
+    await rm(elsewhere, { recursive: true });
   });
 });

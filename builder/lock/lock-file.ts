@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { chmod, chown, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type CallOptions, errorCode, type LockFolder, ToolError, writeFileAtomic } from '../../core/index.ts';
+import {
+  type CallOptions,
+  errorCode,
+  type LockFolder,
+  realPathInside,
+  ToolError,
+  writeFileAtomic,
+} from '../../core/index.ts';
 import { changed, emptyLock, type LockChange, type LockContent, sameContent } from './lock-content.ts';
 import { formatLock, maxLockLength, parseLock } from './lock-text.ts';
 
@@ -28,6 +35,9 @@ export async function readLock(place: LockPlace, options: CallOptions = {}): Pro
   if (!found.isFile()) throw new ToolError('LOCK_UNREADABLE', `${place.shown} is not a file`);
   if (found.size > maxLockLength * 3) {
     throw new ToolError('LOCK_UNREADABLE', `${place.shown} is larger than any lock file`);
+  }
+  if ((await realPathInside(place.file, [path.dirname(place.file)])) === undefined) {
+    throw new ToolError('LOCK_UNREADABLE', `${place.shown} is a symlink that leads out of its folder`);
   }
   return parseLock(await readFile(place.file, { encoding: 'utf8', signal: options.signal }), place.shown);
 }

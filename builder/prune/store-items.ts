@@ -45,7 +45,6 @@ async function blobItems({ content, records }: Workshop, options: CallOptions): 
 /** Kinds of records that point at blobs, and where in the record the digest is. */
 const pointers: readonly { readonly kind: RecordKind; readonly at: readonly string[] }[] = [
   { kind: 'steps-v1', at: ['result', 'diffId'] },
-  { kind: 'merged-v1', at: ['diffId'] },
   { kind: 'fetches-v1', at: ['digest'] },
   { kind: 'bootstrap-sets-v1', at: ['descriptor', 'digest'] },
 ];
