@@ -16,10 +16,10 @@ const { values } = parseArgs({
 });
 const runs = Number(values.runs ?? 3);
 const asked = values.workload?.split(',');
-const chosen = workloads.filter(({ name }) => asked === undefined || asked.includes(name));
+const chosen = workloads.filter(({ id }) => asked === undefined || asked.includes(id));
 if (!Number.isSafeInteger(runs) || runs < 1 || chosen.length !== (asked?.length ?? workloads.length)) {
   console.error(
-    `usage: npm run bench:engine -- [--json] [--runs N] [--only TOOL,…] [--workload ${workloads.map(({ name }) => name).join(',')}]`,
+    `usage: npm run bench:engine -- [--json] [--runs N] [--only TOOL,…] [--workload ${workloads.map(({ id }) => id).join(',')}]`,
   );
   process.exit(2);
 }

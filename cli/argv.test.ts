@@ -12,6 +12,7 @@ const sample = defineCommand({
   stopsAtFirstArgument: true,
   flags: {
     rm: { kind: 'switch', summary: 'Remove' },
+    frozen: { kind: 'switch', threeWay: true, summary: 'Refuse' },
     interactive: { kind: 'switch', short: 'i', summary: 'Input' },
     tty: { kind: 'switch', short: 't', summary: 'Terminal' },
     'no-cache': { kind: 'switch', summary: 'No cache' },
@@ -35,6 +36,7 @@ const entry: CommandEntry = { name: 'sample', summary: 'Try things', group: 'Kil
 
 const nothing = {
   rm: false,
+  frozen: undefined,
   interactive: false,
   tty: false,
   'no-cache': false,
@@ -77,6 +79,13 @@ describe('parseInvocation', () => {
       args: ['x'],
     },
     { title: 'that switch set to false', words: ['--no-cache=false', 'x'], flags: {}, args: ['x'] },
+    { title: 'a switch with a third state', words: ['--frozen', 'x'], flags: { frozen: true }, args: ['x'] },
+    {
+      title: 'that switch set to false',
+      words: ['--frozen', '--frozen=0', 'x'],
+      flags: { frozen: false },
+      args: ['x'],
+    },
     {
       title: 'a repeated list',
       words: ['-e', 'A=1', '--env', 'B=2', '-eC=3', 'x'],
@@ -160,6 +169,7 @@ Arguments:
 
 Flags:
       --rm             Remove
+      --frozen         Refuse
   -i, --interactive    Input
   -t, --tty            Terminal
       --no-cache       No cache

@@ -7,10 +7,15 @@ import {
   type OpenedContext,
   openBuildContext,
   type Plan,
+  type PlanOptions,
   planBuildfile,
+  planUntil,
 } from '../builder/index.ts';
 import { formatPlatform, type Platform, parsePlatform, platformOf, type Reference, ToolError } from '../core/index.ts';
-import type { BuildFlags } from './commands/build.ts';
+import { annotationsOf } from './annotation-flags.ts';
+import { type BuildExports, exportsOf } from './build-exports.ts';
+import { absentFlags } from './command.ts';
+import { type BuildFlags, buildFlags } from './commands/build.ts';
 import { proxyVariables } from './compose.ts';
 import type { Context } from './context.ts';
 import { assignment } from './environment-lines.ts';
@@ -23,6 +28,7 @@ export interface BuildCommandRequest {
   readonly request: BuildRequest;
   readonly names: readonly Reference[];
   readonly context: OpenedContext;
+  readonly exports: BuildExports;
   /** All that a build needs besides its pins and where its progress goes. */
   readonly options: Omit<BuildOptions, 'pins' | 'onEvent' | 'signal'>;
 }
@@ -33,23 +39,31 @@ export interface BuildCommandRequest {
  */
 export async function readBuildRequest(
   context: Context,
-  flags: BuildFlags,
+  given: Partial<BuildFlags>,
   folder: string,
 ): Promise<BuildCommandRequest> {
+  const flags: BuildFlags = { ...absentFlags(buildFlags), ...given };
   const opened = await openBuildContext(folder, {
     file: flags.file,
     workingFolder: context.folder,
     signal: context.signal,
   });
-  const plans = platformsOf(flags, context).map((platform) => planFor(platform, opened, flags, context));
-  const names = namesByTarget(flags, plans[0]?.targets ?? []);
-  if (flags.push && names.size === 0) {
+  const whole = platformsOf(flags, context).map((platform) => planFor(platform, opened, flags, context));
+  requireSameTargets(whole);
+  const { until } = flags;
+  const plans = until === undefined ? whole : whole.map((plan) => planUntil(plan, until));
+  // What is built up to a step has no name.
+  const names = until === undefined ? namesByTarget(flags, plans[0]?.targets ?? []) : new Map<string, Reference[]>();
+  const exports = exportsOf(flags, context);
+  if (until === undefined) addNames(names, exports.names, plans[0]?.targets ?? []);
+  if (exports.push && names.size === 0 && until === undefined) {
     throw new ToolError('USAGE_PUSH_WITHOUT_NAME', '--push needs a name to push to', { hint: 'add -t NAME' });
   }
   return {
     request: { plans, names },
     names: [...names.values()].flat(),
     context: opened,
+    exports,
     options: {
       contextFolder: opened.contextFolder,
       ignore: opened.ignore,
@@ -62,17 +76,40 @@ export async function readBuildRequest(
       proxies: proxyVariables(context.env),
       secrets: secretsOf(flags.secret, context),
       sshAgents: sshAgentsOf(flags.ssh, context),
+      ...(context.env.HOME === undefined ? {} : { sshKnownHosts: path.join(context.env.HOME, '.ssh/known_hosts') }),
       limits: limitsOf(flags),
       squash: flags.squash,
       labels: pairs(flags.label, '--label', context),
-      annotations: pairs(flags.annotation, '--annotation', context),
+      ...annotationsOf(flags.annotation, context, { platforms: plans.length }),
     },
   };
 }
 
+/** `when` may leave a stage out for one platform: an index of different things would be none. */
+function requireSameTargets(plans: readonly Plan[]): void {
+  const [first, ...others] = plans;
+  const other = others.find(({ targets }) => targets.join() !== first?.targets.join());
+  if (first === undefined || other === undefined) return;
+  throw new ToolError(
+    'USAGE_PLATFORM_TARGETS',
+    `${formatPlatform(first.platform)} would build ${first.targets.join(', ')}, and ${formatPlatform(other.platform)} ${other.targets.join(', ')}`,
+    { hint: 'name a --target that all platforms have' },
+  );
+}
+
 function planFor(platform: Platform, opened: OpenedContext, flags: BuildFlags, context: Context): Plan {
+  return planBuildfile(opened.buildfileText, opened.buildfileName, planOptionsFor(opened, flags, context, platform));
+}
+
+/** What a plan depends on besides the Buildfile; for the first platform that is asked for unless said. */
+export function planOptionsFor(
+  opened: OpenedContext,
+  flags: Pick<BuildFlags, 'all' | 'target' | 'build-arg' | 'build-context' | 'platform'>,
+  context: Context,
+  platform: Platform = platformsOf(flags, context)[0] ?? platformOf(process.arch),
+): PlanOptions {
   const args = new Map(Object.entries(pairs(flags['build-arg'], '--build-arg', context)));
-  return planBuildfile(opened.buildfileText, opened.buildfileName, {
+  return {
     targets: flags.all ? 'all' : flags.target,
     args,
     contexts: contextsOf(flags, context),
@@ -80,7 +117,8 @@ function planFor(platform: Platform, opened: OpenedContext, flags: BuildFlags, c
     buildPlatform: platformOf(process.arch),
     sourceDateEpoch: parseEpoch(args.get('SOURCE_DATE_EPOCH') ?? context.env.SOURCE_DATE_EPOCH),
     baseFolder: opened.buildfileFolder,
-  });
+    includes: opened.includes,
+  };
 }
 
 /** Without the flag, `DOCKER_DEFAULT_PLATFORM`, else this machine's. */
@@ -114,7 +152,22 @@ function namesByTarget(flags: Pick<BuildFlags, 'tag'>, targets: readonly string[
   return names;
 }
 
-function contextsOf(flags: Pick<BuildFlags, 'build-context'>, { folder }: Context): ReadonlyMap<string, NamedContext> {
+/** Names out of `--output name=`: for the one target there is. */
+function addNames(names: Map<string, Reference[]>, more: readonly Reference[], targets: readonly string[]): void {
+  const [target, ...others] = targets;
+  if (more.length === 0 || target === undefined) return;
+  if (others.length > 0) {
+    throw new ToolError('USAGE_TAG_TARGET', '--output name=…: there are several targets; it says not which it names', {
+      hint: `write -t STAGE=NAME, STAGE being one of ${targets.slice(0, 10).join(', ')}`,
+    });
+  }
+  names.set(target, [...(names.get(target) ?? []), ...more]);
+}
+
+export function contextsOf(
+  flags: Pick<BuildFlags, 'build-context'>,
+  { folder }: Context,
+): ReadonlyMap<string, NamedContext> {
   return new Map(
     flags['build-context'].map((text) => {
       const equals = text.indexOf('=');
@@ -145,12 +198,13 @@ function namedContext(source: string, workingFolder: string): NamedContext {
 }
 
 function jobsOf({ jobs }: Pick<BuildFlags, 'jobs'>): number {
-  if (jobs === undefined) return os.availableParallelism();
+  // Many steps wait, for a network or a disk, more than they compute.
+  if (jobs === undefined) return Math.max(4, os.availableParallelism());
   if (/^[1-9]\d{0,3}$/.test(jobs)) return Number(jobs);
   throw new ToolError('USAGE_FLAG_VALUE', `--jobs ${JSON.stringify(jobs)} is not a number of 1 or more`);
 }
 
-function pairs(texts: readonly string[], flag: string, { env }: Context): Record<string, string> {
+export function pairs(texts: readonly string[], flag: string, { env }: Context): Record<string, string> {
   return Object.fromEntries(
     texts.flatMap((text) => {
       const pair = assignment(text, flag, env);

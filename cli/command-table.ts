@@ -17,6 +17,18 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/build.ts')).build,
   },
   {
+    name: 'check',
+    summary: 'Look for mistakes and bad habits in a Buildfile',
+    group: 'Images',
+    load: async () => (await import('./commands/check.ts')).check,
+  },
+  {
+    name: 'fmt',
+    summary: 'Write Buildfiles in their one layout',
+    group: 'Images',
+    load: async () => (await import('./commands/fmt.ts')).fmt,
+  },
+  {
     name: 'images',
     summary: 'List the images in the store',
     group: 'Images',
@@ -41,10 +53,34 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/rmi.ts')).rmi,
   },
   {
+    name: 'outdated',
+    summary: 'Show what of Buildfile.lock is behind',
+    group: 'Images',
+    load: async () => (await import('./commands/outdated.ts')).outdated,
+  },
+  {
+    name: 'update',
+    summary: 'Ask again for what Buildfile.lock holds, and show what moved',
+    group: 'Images',
+    load: async () => (await import('./commands/update.ts')).update,
+  },
+  {
     name: 'rebuild',
     summary: 'Keep images patched: check their bases, rebuild what moved',
     group: 'Images',
     load: async () => (await import('./commands/rebuild.ts')).rebuild,
+  },
+  {
+    name: 'verify',
+    summary: 'Build once more without cache, and name the first difference',
+    group: 'Images',
+    load: async () => (await import('./commands/verify.ts')).verify,
+  },
+  {
+    name: 'explain',
+    summary: 'Say why steps of the last build were carried out again',
+    group: 'Images',
+    load: async () => (await import('./commands/explain.ts')).explain,
   },
   {
     name: 'run',
@@ -75,6 +111,24 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Forget the credentials for a registry',
     group: 'Registries',
     load: async () => (await import('./commands/logout.ts')).logout,
+  },
+  {
+    name: 'df',
+    summary: 'Show what the store takes on disk',
+    group: 'Kiln',
+    load: async () => (await import('./commands/df.ts')).df,
+  },
+  {
+    name: 'prune',
+    summary: 'Remove what can be made again',
+    group: 'Kiln',
+    load: async () => (await import('./commands/prune.ts')).prune,
+  },
+  {
+    name: 'cache',
+    summary: 'List, export, import and delete the caches that steps mount',
+    group: 'Kiln',
+    load: async () => (await import('./commands/cache.ts')).cache,
   },
   {
     name: 'info',

@@ -7,6 +7,8 @@ export type Flag =
       readonly short?: string;
       /** A whole word that means the same, such as `-it`. */
       readonly word?: string;
+      /** `--flag=false` is another thing than no flag: the value is then false, and else undefined. */
+      readonly threeWay?: true;
       readonly summary: string;
     }
   | ValueFlag
@@ -25,7 +27,9 @@ export type FlagTable = Readonly<Record<string, Flag>>;
 
 export type FlagValues<F extends FlagTable> = {
   readonly [Name in keyof F]: F[Name]['kind'] extends 'switch'
-    ? boolean
+    ? F[Name] extends { readonly threeWay: true }
+      ? boolean | undefined
+      : boolean
     : F[Name]['kind'] extends 'list'
       ? readonly string[]
       : string | undefined;
@@ -61,4 +65,14 @@ export interface Command<F extends FlagTable = FlagTable> {
 /** Gives a command's `run` the exact type of its flags. */
 export function defineCommand<const F extends FlagTable>(command: Command<F>): Command<F> {
   return command;
+}
+
+/** What flags are when none of them is given. */
+export function absentFlags<F extends FlagTable>(table: F): FlagValues<F> {
+  const values = Object.entries(table).map(([name, flag]) => [
+    name,
+    flag.kind === 'list' ? [] : flag.kind === 'switch' && !flag.threeWay ? false : undefined,
+  ]);
+  // Each kind has the type that FlagValues gives it.
+  return Object.fromEntries(values) as FlagValues<F>;
 }

@@ -66,7 +66,7 @@ Example:
 `;
 }
 
-/** Flags in one spelling; a switch set to false takes back what was said before it. */
+/** Flags in one spelling; a switch set to false takes back what was said before it, unless false says something. */
 function normalForm(
   table: FlagTable,
   flags: readonly { name: string; value: string }[],
@@ -74,7 +74,8 @@ function normalForm(
 ): string[] {
   let words: string[] = [];
   for (const { name, value } of flags) {
-    if (table[name]?.kind !== 'switch') words.push(`--${name}=${value}`);
+    const flag = table[name];
+    if (flag?.kind !== 'switch' || flag.threeWay) words.push(`--${name}=${value}`);
     else if (value === 'true') words.push(`--${name}`);
     else words = words.filter((word) => word !== `--${name}`);
   }
@@ -97,7 +98,7 @@ function describeCommand(entry: CommandEntry, command: Command, columns = 80): P
 
 function describeFlag(name: string, flag: Flag): Option {
   const short = flag.short === undefined ? '' : `-${flag.short}, `;
-  const value = flag.kind === 'switch' ? '' : ` <${flag.placeholder}>`;
+  const value = flag.kind !== 'switch' ? ` <${flag.placeholder}>` : flag.threeWay ? ' [=false]' : '';
   const option = new Option(`${short}--${name}${value}`, flag.summary).helpGroup('Flags:');
   return flag.kind === 'list' ? option.argParser(collect) : option;
 }
@@ -115,8 +116,10 @@ function valuesOf(
     program.options.map((option) => {
       const name = (option.long ?? '').slice(2);
       const value: unknown = program.getOptionValue(option.attributeName());
-      switch (table[name]?.kind) {
+      const flag = table[name];
+      switch (flag?.kind) {
         case 'switch':
+          if (flag.threeWay) return [name, value === undefined ? undefined : value === 'true'];
           return [name, option.negate ? value === false : value === true];
         case 'list':
           return [name, Array.isArray(value) ? value.map(String) : []];
@@ -166,7 +169,8 @@ function usageError(entry: CommandEntry, command: Command, error: CommanderError
 function helpStyle(columns: number): Partial<Help> {
   return {
     helpWidth: Math.min(columns, 110),
-    optionTerm: (option) => `${option.short === undefined ? '    ' : ''}${option.flags.replace(/<(.*)>$/, '$1')}`,
+    optionTerm: (option) =>
+      `${option.short === undefined ? '    ' : ''}${option.flags.replace(/<(.*)>$/, '$1').replace(' [=false]', '')}`,
     subcommandTerm: (command) => command.name(),
   };
 }

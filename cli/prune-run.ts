@@ -65,6 +65,7 @@ const kindNames: Readonly<Record<StoreItem['kind'] | 'images', string>> = {
   'cache-mount': 'Cache mounts',
   git: 'Git repositories',
   packages: 'Package archives',
+  code: 'Compiled code of Kiln',
   garbage: 'Nothing refers to it',
 };
 
@@ -133,7 +134,7 @@ export async function runDf(context: Context, flags: DfFlags): Promise<number> {
 }
 
 function usesOf(items: readonly StoreItem[]): KindUse[] {
-  const kinds = ['result', 'unpacked', 'cache-mount', 'git', 'packages', 'garbage'] as const;
+  const kinds = ['result', 'unpacked', 'cache-mount', 'git', 'packages', 'code', 'garbage'] as const;
   return kinds.map((kind) => {
     const own = items.filter((item) => item.kind === kind);
     const bytes = own.reduce((sum, item) => sum + item.bytes, 0);

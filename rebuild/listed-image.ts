@@ -75,6 +75,7 @@ async function loadImage(entry: ImageEntry, texts: Map<string, string>, options:
   const { workingFolder, signal } = options;
   const context = await openBuildContext(entry.contextFolder, { file: entry.file, workingFolder, signal });
   texts.set(context.buildfileName, context.buildfileText);
+  for (const { name, text } of context.includes.files) texts.set(name, text);
   const plan = planOf(entry, context, options);
   const sources = sourcesOf(plan);
   return {
@@ -99,6 +100,7 @@ function planOf(entry: ImageEntry, context: OpenedContext, { platform, sourceDat
     buildPlatform: platform,
     sourceDateEpoch: entry.args.has('SOURCE_DATE_EPOCH') ? undefined : sourceDateEpoch,
     baseFolder: context.buildfileFolder,
+    includes: context.includes,
   });
 }
 

@@ -2,8 +2,10 @@ import {
   type BaseRecord,
   type BootstrapSource,
   bootstrapName,
+  type LayoutSource,
   type Plan,
   sourcesAnnotation,
+  stepSources,
 } from '../builder/index.ts';
 import {
   asRecord,
@@ -36,13 +38,11 @@ export function sourcesOf(plan: Plan): Source[] {
   for (const stage of plan.stages) {
     const { base } = stage;
     if (base.kind === 'image') addImage(sources, base.reference);
-    if (base.kind === 'layout') {
-      const name = `${layoutPrefix}${base.name ?? ''}`;
-      sources.set(name, { kind: 'layout', name });
-    }
+    if (base.kind === 'layout') addLayout(sources, base);
     if (base.kind === 'bootstrap') addBootstrap(sources, base);
-    for (const step of stage.steps) {
-      if (step.verb === 'copy' && step.from.kind === 'image') addImage(sources, step.from.reference);
+    for (const source of stage.steps.flatMap(stepSources)) {
+      if (source.kind === 'image') addImage(sources, source.reference);
+      if (source.kind === 'layout') addLayout(sources, source);
     }
   }
   return [...sources.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -86,6 +86,11 @@ export function movesOf(source: string, recorded: readonly Digest[], current: Cu
     const [from, to] = [gone[index], come[index]];
     return { source, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
   });
+}
+
+function addLayout(sources: Map<string, Source>, { name: inside = '' }: LayoutSource): void {
+  const name = `${layoutPrefix}${inside}`;
+  sources.set(name, { kind: 'layout', name });
 }
 
 function addImage(sources: Map<string, Source>, text: string): void {

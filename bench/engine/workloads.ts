@@ -14,6 +14,8 @@ type Measure = (tool: EngineTool, run: number) => Promise<Usage | undefined>;
 
 /** One line of the table: what is prepared once, then measured with each tool. */
 export interface Workload {
+  /** For the command line. */
+  readonly id: string;
   readonly name: string;
   prepare(place: Place): Promise<Measure> | Measure;
 }
@@ -97,6 +99,7 @@ function writeBigFile(file: string): void {
 
 export const workloads: readonly Workload[] = [
   {
+    id: 'no-op',
     name: 'no-op of 10 steps',
     prepare(place) {
       const context = runSteps(place, 'no-op', steps, 'no-op');
@@ -107,10 +110,12 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'run-step',
     name: 'one more run step, host network',
     prepare: (place) => (tool) => costOfStep(place, tool, 'host'),
   },
   {
+    id: 'network',
     name: 'what the default network adds to a step',
     prepare: (place) => async (tool) => {
       const [own, host] = [
@@ -122,6 +127,7 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'copy-cold',
     name: 'copy of 20,000 files, cold',
     prepare(place) {
       const context = copyAll(place, 'many');
@@ -133,6 +139,7 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'copy-one',
     name: 'copy of 20,000 files, one changed',
     prepare(place) {
       const context = copyAll(place, 'many-changed');
@@ -145,6 +152,7 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'copy-none',
     name: 'copy of 20,000 files, none changed',
     prepare(place) {
       const context = copyAll(place, 'many-same');
@@ -156,6 +164,7 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'big-file',
     name: 'copy of a file of 1 GiB',
     prepare(place) {
       const context = copyAll(place, 'big');
@@ -167,6 +176,7 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'stages',
     name: 'four stages of sleep 2',
     prepare(place) {
       const from = `${place.registry.host}/${bases.busybox}`;
@@ -188,6 +198,7 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'apt',
     name: 'apt installs nginx',
     prepare(place) {
       const from = `${place.registry.host}/${bases.debian}`;

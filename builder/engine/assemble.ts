@@ -99,7 +99,7 @@ export function stepText(step: Step): string {
     case 'fetch':
       return `FETCH ${fetchText(step.source)} ${step.to}`;
     case 'packages':
-      return `PACKAGES ${step.packages.join(' ')}`;
+      return `PACKAGES ${step.packages.toSorted().join(' ')}`;
     case 'workdir':
       return `WORKDIR ${step.path}`;
     case 'user':

@@ -1,4 +1,3 @@
-import { packageLayer } from '../packages/package-layer.ts';
 import { packageText } from '../packages/package-set.ts';
 import { PackagesFailure } from '../packages/package-tool.ts';
 import { packageNames } from '../packages/question.ts';
@@ -51,6 +50,7 @@ async function execute(
   scope: StepScope,
 ): Promise<WrittenLayer | undefined> {
   if (packages.length === 0) return undefined;
+  const { packageLayer } = await import('../packages/package-layer.ts');
   const site = await siteOf(context, state.layers, eventsOf(context, scope));
   const request = { manager, names: packageNames(step), recommends: step.recommends };
   const sighting = sightingOf(context.options);

@@ -1,7 +1,8 @@
 import { defineCommand, type FlagTable, type FlagValues } from '../command.ts';
 import { progressModes } from '../progress/progress.ts';
 
-const flags = {
+/** Also what other verbs that build take from. */
+export const buildFlags = {
   tag: {
     kind: 'list',
     short: 't',
@@ -46,13 +47,22 @@ const flags = {
     choices: ['default', 'none', 'host'],
     summary: 'Network of steps that name none: default (their own, with a way out), none or host',
   },
-  jobs: { kind: 'value', short: 'j', placeholder: 'N', summary: 'Steps that run at once (default: one per processor)' },
+  jobs: {
+    kind: 'value',
+    short: 'j',
+    placeholder: 'N',
+    summary: 'Steps that run at once (default: one per processor, at least four)',
+  },
   memory: { kind: 'value', short: 'm', placeholder: 'SIZE', summary: 'Memory of each step: 512m, 2g' },
   cpus: { kind: 'value', placeholder: 'N', summary: 'Processors of each step: 1.5' },
   'pids-limit': { kind: 'value', placeholder: 'N', summary: 'Processes and threads of each step' },
   'shm-size': { kind: 'value', placeholder: 'SIZE', summary: 'Size of /dev/shm (default 64m)' },
   ulimit: { kind: 'list', placeholder: 'NAME=SOFT[:HARD]', summary: 'A limit of each process, such as nofile=1024' },
-  frozen: { kind: 'switch', summary: 'Refuse to change Buildfile.lock (the default when CI is set)' },
+  frozen: {
+    kind: 'switch',
+    threeWay: true,
+    summary: 'Refuse to change Buildfile.lock (the default when CI is set; --frozen=false)',
+  },
   'no-lock': { kind: 'switch', summary: 'Neither read nor write Buildfile.lock' },
   'cache-from': {
     kind: 'list',
@@ -72,7 +82,11 @@ const flags = {
   },
   squash: { kind: 'switch', summary: 'Make one layer of all, the base’s too' },
   label: { kind: 'list', placeholder: 'KEY=VALUE', summary: 'Label for the result; may be repeated' },
-  annotation: { kind: 'list', placeholder: 'KEY=VALUE', summary: 'Annotation for the result; may be repeated' },
+  annotation: {
+    kind: 'list',
+    placeholder: '[manifest:|index:]KEY=VALUE',
+    summary: 'Annotation for the result; may be repeated',
+  },
   iidfile: { kind: 'value', placeholder: 'FILE', summary: 'Write the digest into FILE' },
   'metadata-file': {
     kind: 'value',
@@ -102,13 +116,13 @@ const flags = {
   json: { kind: 'switch', summary: 'Print the result as one JSON object, and errors as such' },
 } as const satisfies FlagTable;
 
-export type BuildFlags = FlagValues<typeof flags>;
+export type BuildFlags = FlagValues<typeof buildFlags>;
 
 export const build = defineCommand({
   about:
     'Reads CONTEXT/Buildfile (or --file), builds the stages its targets need, and names the results in the store. Digests are printed on stdout, progress on stderr.',
   arguments: [{ name: 'CONTEXT', summary: 'Folder whose files the build may copy' }],
-  flags,
+  flags: buildFlags,
   examples: [
     { line: 'kiln build -t registry.example:5000/site:1.2 .', says: 'Build the Buildfile of this folder' },
     {
