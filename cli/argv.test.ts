@@ -157,6 +157,18 @@ describe('parseInvocation', () => {
   });
 });
 
+it('parseInvocation takes a list whose name begins with no- for one', () => {
+  const filter = { kind: 'list', placeholder: 'STAGE', summary: 'Stages' } as const;
+  const flags = { 'no-cache-filter': filter };
+  const filtered = defineCommand({ arguments: plain.arguments, flags, examples: [], run: async () => 0 });
+
+  const given = parseInvocation(entry, filtered, ['--no-cache-filter', 'a', '--no-cache-filter=b', 'x']);
+  const absent = parseInvocation(entry, filtered, ['x']);
+
+  expect(given).toMatchObject({ flags: { 'no-cache-filter': ['a', 'b'] } });
+  expect(absent).toMatchObject({ flags: { 'no-cache-filter': [] } });
+});
+
 describe('help', () => {
   it('shows usage, arguments, flags and examples of a command', () => {
     expect(commandHelp(entry, sample, 80)).toBe(`Usage: kiln sample [flags] IMAGE [CMD...]

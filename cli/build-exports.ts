@@ -1,4 +1,4 @@
-import { access, constants, writeFile } from 'node:fs/promises';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type BuildRequest,
@@ -126,6 +126,8 @@ async function sendCache(
 
 /** Told before the build, not after it. */
 async function requireWritableFolder(file: string, flag: string, code: string): Promise<void> {
+  const found = await stat(file).catch(() => undefined);
+  if (found?.isDirectory()) throw new ToolError(code, `${flag}: ${file} is a folder, where a file is to be written`);
   try {
     await access(path.dirname(file), constants.W_OK);
   } catch (cause) {

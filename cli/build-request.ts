@@ -51,6 +51,7 @@ export async function readBuildRequest(
   const whole = platformsOf(flags, context).map((platform) => planFor(platform, opened, flags, context));
   requireSameTargets(whole);
   const { until } = flags;
+  if (until !== undefined) refuseExports(flags);
   const plans = until === undefined ? whole : whole.map((plan) => planUntil(plan, until));
   // What is built up to a step has no name.
   const names = until === undefined ? namesByTarget(flags, plans[0]?.targets ?? []) : new Map<string, Reference[]>();
@@ -83,6 +84,19 @@ export async function readBuildRequest(
       ...annotationsOf(flags.annotation, context, { platforms: plans.length }),
     },
   };
+}
+
+/** What is built up to a step goes nowhere: a flag that says where to would do nothing, and nobody would know. */
+function refuseExports(flags: BuildFlags): void {
+  const names = ['push', 'output', 'iidfile', 'metadata-file', 'cache-to'] as const;
+  const given = names.find((name) => {
+    const value = flags[name];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
+  });
+  if (given === undefined) return;
+  throw new ToolError('USAGE_UNTIL', `--until ends before there is an image: --${given} would do nothing`, {
+    hint: `leave --${given} away, or build it all`,
+  });
 }
 
 /** `when` may leave a stage out for one platform: an index of different things would be none. */

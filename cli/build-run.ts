@@ -12,7 +12,7 @@ import { checkExports, writeExports } from './build-exports.ts';
 import { type BuildLock, openBuildLock } from './build-lock.ts';
 import { type BuildCommandRequest, readBuildRequest } from './build-request.ts';
 import type { BuildFlags } from './commands/build.ts';
-import { openWorkshop } from './compose.ts';
+import { openWorkshop, warn } from './compose.ts';
 import type { Context } from './context.ts';
 import { formatContextReport } from './context-report.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -26,6 +26,7 @@ import type { Sink } from './terminal.ts';
 export async function runBuild(context: Context, flags: BuildFlags, folder: string): Promise<number> {
   checkShellFlags(context, flags);
   const request = await readBuildRequest(context, flags, folder);
+  warnOfUnknownStages(context, request);
   return withRootFileSystems(context, async () => {
     await checkExports(request.exports, request.request);
     await using workshop = await openWorkshop(context);
@@ -41,6 +42,14 @@ export async function runBuild(context: Context, flags: BuildFlags, folder: stri
     printResult(context, sink, flags, result, use && (await contextReport(use, context)));
     return exitCodes.ok;
   });
+}
+
+/** A stage that is misspelt would come out of the cache, and nobody would know. */
+function warnOfUnknownStages(context: Context, { request, options }: BuildCommandRequest): void {
+  const stages = new Set(request.plans.flatMap((plan) => plan.stages.map(({ name }) => name)));
+  for (const name of options.noCacheStages ?? []) {
+    if (!stages.has(name)) warn(context, `--no-cache-filter ${name}: this build has no stage of that name`);
+  }
 }
 
 /** `--until`: nothing is named or written; what there is, is shown. */

@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -10,6 +9,7 @@ import {
   importCaches,
   type StoredCache,
   type Workshop,
+  writeOutputStream,
 } from '../builder/index.ts';
 import { diskUseOf, errorCode, NotFoundError, nearest, ToolError } from '../core/index.ts';
 import { formatAge } from './age.ts';
@@ -185,14 +185,11 @@ async function writeOut(tar: Readable, { signal }: Context): Promise<void> {
   }
 }
 
-/** Beside it first: a file that is there is a whole archive. */
+/** A file that is there is a whole archive; pipes and devices are written to. */
 async function writeWhole(file: string, tar: Readable, shown: string, { signal }: Context): Promise<void> {
-  const part = `${file}.part`;
   try {
-    await pipeline(tar, createWriteStream(part, { flush: true }), { signal });
-    await rename(part, file);
+    await writeOutputStream({ kind: 'file', file }, tar, { signal });
   } catch (cause) {
-    await rm(part, { force: true });
     throw outputError(cause, shown, signal);
   }
 }

@@ -40,6 +40,16 @@ describe('bin/kiln', () => {
     expect(stdout).toBe(`v24.1.0|--|${folder}/app/node_modules/kiln/dist/cli.js|version|\n`);
   });
 
+  it('takes the bundle of the command where there is one, and the node that the installation found', async () => {
+    await fakeNode('elsewhere/node', 'v24.9.0');
+    await write('app/node_modules/kiln/dist/node', `${folder}/elsewhere/node\n`);
+    await write('app/node_modules/kiln/dist/build.js', '');
+
+    const { stdout } = await call(kiln, ['build', '.']);
+
+    expect(stdout).toBe(`v24.9.0|--|${folder}/app/node_modules/kiln/dist/build.js|build|.|\n`);
+  });
+
   it('goes on to the node on PATH when the others are too old or do not work', async () => {
     await fakeNode('app/node_modules/kiln/node_modules/.bin/node', 'v20.1.0');
     await write('app/node_modules/.bin/node', 'This file intentionally left blank', 0o755);

@@ -103,8 +103,9 @@ function describeFlag(name: string, flag: Flag): Option {
   return flag.kind === 'list' ? option.argParser(collect) : option;
 }
 
-function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
-  return [...(previous ?? []), value];
+/** commander takes `--no-cache-filter` for a negation, whose value is true until it is given. */
+function collect(value: string, previous: readonly string[] | true | undefined): readonly string[] {
+  return [...(Array.isArray(previous) ? previous : []), value];
 }
 
 /** commander reads `--no-cache` as the negation of `cache`: its attribute is `cache`, and false when it was given. */

@@ -60,7 +60,7 @@ async function verdictsOf(
   const { signal } = context;
   const first =
     flags.image === undefined ? await build(context, flags, request, workshop, { pins, noCache: false }) : undefined;
-  const again = await build(context, flags, request, workshop, { pins, noCache: true });
+  const again = await build(context, flags, request, workshop, { pins, noCache: true, isTrial: true });
   const verdicts: Verdict[] = [];
   for (const [index, { target, images }] of again.targets.entries()) {
     for (const { platform, descriptor } of images) {
@@ -84,7 +84,7 @@ async function build(
   flags: VerifyFlags,
   { request, options }: BuildCommandRequest,
   workshop: Workshop,
-  how: { readonly pins: Pins; readonly noCache: boolean },
+  how: { readonly pins: Pins; readonly noCache: boolean; readonly isTrial?: boolean },
 ): Promise<BuildResult> {
   const progress = await openProgress(progressMode(flags.progress, context), context);
   try {

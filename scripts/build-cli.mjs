@@ -12,7 +12,7 @@ for (const config of configs) {
 }
 
 // Chunk names carry a hash of their content: those of older builds would stay for ever.
-for (const folder of ['chunks', 'library']) {
+for (const folder of ['chunks', 'chunks-build', 'chunks-run', 'library']) {
   for (const name of await readdir(path.join(dist, folder))) {
     if (!current.has(`${folder}/${name}`)) await rm(path.join(dist, folder, name), { force: true });
   }

@@ -111,7 +111,7 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('stages and builds side b
 
   it('gives an index for several platforms, whose images know theirs', async () => {
     await bench.put({ 'a.txt': 'x' });
-    const text = 'from = "scratch"\nsteps = [{ copy = "a.txt", to = "/${TARGETARCH}.txt" }]';
+    const text = `from = "scratch"\nsteps = [{ copy = "a.txt", to = "/\${TARGETARCH}.txt" }]`;
 
     const build = await bench.build(text, { platforms: ['linux/amd64', 'linux/arm64/v8'] });
 

@@ -53,7 +53,7 @@ export class BuildView {
         return [row(`${event.cached ? 'CACHED ' : ''}${title(event.vertex)}`, event.durationMs, columns)];
       case 'error':
         this.#end(event.vertex);
-        return [row(`ERROR ${title(event.vertex)}`, event.durationMs, columns)];
+        return [row(`${event.isCalledOff ? 'CANCELED' : 'ERROR'} ${title(event.vertex)}`, event.durationMs, columns)];
       case 'warning':
         return [
           `WARNING: ${event.position === undefined ? '' : `${event.position.file}:${event.position.line}: `}${harmlessLine(event.text)}`,

@@ -48,7 +48,7 @@ export class PlainProgress implements Progress {
         this.#end(event.vertex, event.cached ? 'CACHED' : `DONE ${seconds(event.durationMs)}`);
         break;
       case 'error':
-        this.#end(event.vertex, `ERROR: ${harmlessLine(messageOf(event.error))}`);
+        this.#end(event.vertex, event.isCalledOff ? 'CANCELED' : `ERROR: ${harmlessLine(messageOf(event.error))}`);
         break;
       case 'warning':
         this.#interject(

@@ -47,6 +47,17 @@ named registry.example/site:1
 `);
   });
 
+  it('says of what was called off that it was, and not the error of what failed', () => {
+    const error = new Error('[lib 1/1] RUN make ended with exit code 2');
+
+    const { text } = plain([
+      [0, { type: 'start', vertex: run }],
+      [0, { type: 'error', vertex: run, error, isCalledOff: true, durationMs: 0 }],
+    ]);
+
+    expect(text).toBe('#1 [app 2/2] RUN npm ci\n#1 CANCELED\n\n');
+  });
+
   it('repeats the title when another vertex spoke in between', () => {
     const other: Vertex = { id: 31, title: '[lib 1/1] RUN make' };
 
