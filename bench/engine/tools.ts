@@ -95,7 +95,9 @@ async function openKiln(folder: string, _name: string, registry: Registry): Prom
         context,
       ),
     async forget() {
-      rmSync(path.join(home, 'records', 'contexts-v1'), { recursive: true, force: true });
+      for (const kind of ['contexts-v2', 'selections-v1']) {
+        rmSync(path.join(home, 'records', kind), { recursive: true, force: true });
+      }
       await timed(kilnCommand(home, 'prune', '--all', '--json'));
       // The peers keep bases unpacked.
       for (const image of Object.values(bases))
