@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LockFolder, sha256 } from '../../core/index.ts';
 import type { LockChange } from './lock-content.ts';
-import { changeLock, type LockPlace, lockPlace, readLock } from './lock-file.ts';
+import { changeLock, type LockPlace, lockPlace, openOwn, readLock } from './lock-file.ts';
 
 let folder: string;
 let place: LockPlace;
@@ -66,6 +66,23 @@ describe('changeLock', () => {
 
     await expect(changeLock(place, [image('a')], locks)).rejects.toMatchObject({ code: 'LOCK_INVALID' });
     expect(await readFile(place.file, 'utf8')).toBe('version = 9\n');
+  });
+});
+
+describe('openOwn', () => {
+  it("takes no link for the file that was written, whose owner and mode would become another file's", async () => {
+    await writeFile(place.file, '');
+    await using own = await openOwn(place.file);
+    await rename(place.file, `${place.file}.old`);
+    await symlink(`${place.file}.old`, place.file);
+    const throughSymlink = await openOwn(place.file);
+    await rm(place.file);
+    await link(`${place.file}.old`, place.file);
+
+    expect(own).toBeDefined();
+    expect(throughSymlink).toBeUndefined();
+    expect(await openOwn(place.file)).toBeUndefined();
+    expect(await openOwn(`${place.file}.none`)).toBeUndefined();
   });
 });
 

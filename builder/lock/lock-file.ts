@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { chmod, chown, readFile, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type CallOptions,
@@ -73,18 +74,38 @@ async function write({ file, shown }: LockPlace, text: string): Promise<void> {
       hint: `make ${path.dirname(file)} writable, or build with --no-lock`,
     });
   }
-  if (old !== undefined) await chmod(file, old.mode & 0o7777);
-  await giveTo(file, old ?? beside);
+  await using handle = await openOwn(file);
+  if (handle === undefined) return;
+  if (old !== undefined) await handle.chmod(old.mode & 0o7777);
+  await giveTo(handle, old ?? beside);
+}
+
+/** The file that was just written. Whose folder it is may have put a link to another file of root's in its place. */
+export async function openOwn(file: string): Promise<FileHandle | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (errorCode(error) === 'ELOOP' || errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const { uid, nlink } = await handle.stat();
+  if (uid === process.geteuid?.() && nlink === 1) return handle;
+  await handle.close();
+  return undefined;
 }
 
 /** Who owns a file from outside a user namespace, as it is seen inside: nobody that could be meant. user_namespaces(7) */
 const overflowId = 65_534;
 
 /** Root that builds in somebody else's folder leaves no file there that its owner could not change. */
-async function giveTo(file: string, owner: { readonly uid: number; readonly gid: number } | undefined): Promise<void> {
+async function giveTo(
+  file: FileHandle,
+  owner: { readonly uid: number; readonly gid: number } | undefined,
+): Promise<void> {
   if (process.getuid?.() !== 0 || owner === undefined || owner.uid === overflowId) return;
   try {
-    await chown(file, owner.uid, owner.gid);
+    await file.chown(owner.uid, owner.gid);
   } catch (error) {
     // A group from outside the user namespace.
     if (errorCode(error) !== 'EPERM' && errorCode(error) !== 'EINVAL') throw error;

@@ -38,6 +38,8 @@ function setupHint(operation: string, subject: string, reason: string): string |
   }
   if (operation === 'set a resource limit')
     return 'only root may raise a limit, and the kernel bounds some: ask for less';
+  if (reason.includes('too many lower directories'))
+    return 'an image has 500 layers at most here: give neighbouring steps the same layer = "…"';
   if (operation === 'enter the working directory') return 'make the directory in an earlier step';
   if (operation.startsWith('become the') || operation === 'set additional groups') {
     return 'the id is outside the range of subordinate ids of this user; see /etc/subuid and /etc/subgid';

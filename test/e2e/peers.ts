@@ -1,5 +1,7 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Account } from '../account.ts';
+import { findProgram } from '../requirements.ts';
 
 /** The other tools that must accept what kiln pushed. Each leaves what it makes in the account's home. */
 
@@ -38,8 +40,71 @@ export async function runWithBuildah(account: Account, image: string, argv: read
   }
 }
 
-async function output(account: Account, argv: readonly string[]): Promise<string> {
-  const { status, stdout, stderr } = await account.run(argv);
+/** Podman of an ordinary user, without a daemon, with a storage of its own. */
+export interface Podman extends AsyncDisposable {
+  /** Standard output of a container in the foreground, of an image that is pulled when it is not there. */
+  run(image: string, args?: readonly string[]): Promise<string>;
+  /** Starts a container on the machine's network, in the background. */
+  serve(image: string, variables: Readonly<Record<string, string>>): Promise<PodmanContainer>;
+}
+
+export interface PodmanContainer {
+  /** Asks it to end, with the image's stop signal, and removes it; gives its exit status. */
+  stop(): Promise<number>;
+}
+
+/** As root it would write into the machine's own /run. Disposing ends all that it left running. */
+export function openPodman(account: Account): Podman {
+  if (account.kind === 'root') throw new TypeError('podman is for an ordinary user');
+  const configuration = path.join(account.home, 'containers.conf');
+  writeFileSync(configuration, podmanConfiguration());
+  // It refuses names of more than 50 bytes for the second one.
+  const storage = ['--root', path.join(account.home, 'podman'), '--runroot', path.join(account.home, 'r')];
+  const podman = ['podman', ...storage, '--storage-driver', 'overlay'];
+  const call = (args: readonly string[]): Promise<string> =>
+    output(account, [...podman, ...args], { CONTAINERS_CONF: configuration });
+  return {
+    run: (image, args = []) => call(['run', '--rm', '--quiet', '--tls-verify=false', image, ...args]),
+    async serve(image, variables) {
+      const flags = Object.entries(variables).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+      const started = ['run', '--detach', '--quiet', '--tls-verify=false', '--network', 'host', ...flags, image];
+      const id = (await call(started)).trim();
+      return {
+        async stop() {
+          await call(['stop', '--time', '10', id]);
+          const status = Number(await call(['inspect', '--format', '{{.State.ExitCode}}', id]));
+          await call(['rm', '--force', '--time', '0', id]);
+          return status;
+        },
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await call(['rm', '--all', '--force', '--time', '0']);
+      // It keeps the namespaces of a user's containers alive for the next command.
+      const holder = path.join(account.home, 'run', 'libpod', 'tmp', 'pause.pid');
+      if (existsSync(holder)) process.kill(Number(readFileSync(holder, 'utf8')), 'SIGKILL');
+    },
+  };
+}
+
+/** Without systemd, and where nobody may raise limits. */
+function podmanConfiguration(): string {
+  const runtime = findProgram('runc') === undefined ? 'crun' : 'runc';
+  return `[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "${runtime}"
+`;
+}
+
+async function output(
+  account: Account,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const { status, stdout, stderr } = await account.run(argv, { env });
   if (status === 0) return stdout;
   throw new Error(`${argv.join(' ')} ended with ${status}: ${stderr}`);
 }
