@@ -19,7 +19,14 @@ export type BuildEvent =
   /** A sentence about what is being done, such as a download. */
   | { readonly type: 'status'; readonly vertex: Vertex; readonly text: string }
   | { readonly type: 'done'; readonly vertex: Vertex; readonly cached: boolean; readonly durationMs: number }
-  | { readonly type: 'error'; readonly vertex: Vertex; readonly error: unknown; readonly durationMs: number }
+  | {
+      readonly type: 'error';
+      readonly vertex: Vertex;
+      readonly error: unknown;
+      /** Nothing is wrong with this one: it ended because another part of the build, whose error it is, failed. */
+      readonly isCalledOff?: boolean;
+      readonly durationMs: number;
+    }
   | { readonly type: 'warning'; readonly text: string; readonly position?: Position }
   | { readonly type: 'result'; readonly digest: Digest; readonly names: readonly string[] };
 

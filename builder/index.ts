@@ -48,6 +48,7 @@ export { noPins, type PinKind, type PinnedPackage, type Pins, type PinValues } f
 export { type PackagesQuestion, packagesQuestionsOf, type Question, questionsOf } from './lock/questions.ts';
 export { findOutdated, type Refreshed, type RefreshOptions, refreshLock, type Trouble } from './lock/refresh.ts';
 export { type Output, type OutputCompression, type OutputTarget, outputText } from './output/output.ts';
+export { writeOutputStream } from './output/output-file.ts';
 export { checkOutputs, writeOutputs } from './output/write-outputs.ts';
 export { planBuildfile } from './plan/make-plan.ts';
 export type * from './plan/plan.ts';

@@ -18,6 +18,8 @@ describe('annotationsOf', () => {
 
     expect(() => annotations(['index:a=1'], 1)).toThrow(refused);
     expect(() => annotations(['manifest-descriptor:a=1'])).toThrow(refused);
+    expect(() => annotations(['kiln.layers=[]'])).toThrow(refused);
+    expect(() => annotations(['org.opencontainers.image.base.name=x'])).toThrow(refused);
     expect(() => annotations(['=1'])).toThrow(expect.objectContaining({ code: 'USAGE_FLAG_VALUE' }));
   });
 });

@@ -31,6 +31,9 @@ export function annotationsOf(
     const pair = assignment(isPlace ? (rest ?? '') : text, '--annotation', env);
     if (pair === undefined) continue;
     const [key, value] = pair;
+    if (/^(?:kiln\.|org\.opencontainers\.image\.base\.)/.test(key)) {
+      throw wrong(text, `${key} is what Kiln itself says about the image`, 'choose another key');
+    }
     if (isPlace && places.includes('index') && platforms < 2) {
       throw wrong(text, 'an image of one platform has no index', 'leave index: away, or name several --platform');
     }

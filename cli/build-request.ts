@@ -115,6 +115,30 @@ function planFor(platform: Platform, opened: OpenedContext, flags: BuildFlags, c
   return planBuildfile(opened.buildfileText, opened.buildfileName, planOptionsFor(opened, flags, context, platform));
 }
 
+/** Platforms that images are made for; what else there is, nobody is known to build for from one Buildfile. */
+const usualPlatforms = ['amd64', 'arm64', 'arm/v7', '386', 'ppc64le', 'riscv64', 's390x'];
+
+/** What the same command would build for platforms that were not asked for; of those that it can be built for. */
+export function plansElsewhere(
+  opened: OpenedContext,
+  flags: Parameters<typeof planOptionsFor>[1],
+  context: Context,
+): readonly Plan[] {
+  const asked = new Set(platformsOf(flags, context).map(formatPlatform));
+  const others = usualPlatforms.map((name) => parsePlatform(`linux/${name}`));
+  return others.flatMap((platform) => {
+    if (asked.has(formatPlatform(platform))) return [];
+    const options = planOptionsFor(opened, flags, context, platform);
+    try {
+      return [planBuildfile(opened.buildfileText, opened.buildfileName, options)];
+    } catch (error) {
+      // A `when` may leave nothing to build.
+      if (error instanceof ToolError) return [];
+      throw error;
+    }
+  });
+}
+
 /** What a plan depends on besides the Buildfile; for the first platform that is asked for unless said. */
 export function planOptionsFor(
   opened: OpenedContext,

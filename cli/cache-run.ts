@@ -166,6 +166,10 @@ function maxBytesOf(flags: CacheFlags): { readonly maxBytes?: number } {
 async function openArchive(file: string, shown: string): Promise<Readable> {
   try {
     const handle = await open(file);
+    if ((await handle.stat()).isDirectory()) {
+      await handle.close();
+      throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' });
+    }
     return handle.createReadStream({ highWaterMark: 1 << 20 });
   } catch (cause) {
     throw new ToolError('USAGE_ARGUMENTS', `the archive ${shown} cannot be read (${errorCode(cause)})`, { cause });

@@ -14,7 +14,7 @@ import {
   type Workshop,
 } from '../builder/index.ts';
 import { ToolError } from '../core/index.ts';
-import { type BuildCommandRequest, readBuildRequest } from './build-request.ts';
+import { type BuildCommandRequest, plansElsewhere, readBuildRequest } from './build-request.ts';
 import type { OutdatedFlags } from './commands/outdated.ts';
 import type { UpdateFlags } from './commands/update.ts';
 import { openWorkshop } from './compose.ts';
@@ -95,13 +95,15 @@ async function withQuestions(
   task: (questioned: Questioned) => Promise<number>,
 ): Promise<number> {
   const isWhole = flags.target.length === 0 && flags['build-arg'].length === 0 && names.length === 0;
-  const read = await readBuildRequest(context, { ...flags, all: flags.target.length === 0 }, folder);
+  const planned = { ...flags, all: flags.target.length === 0 };
+  const read = await readBuildRequest(context, planned, folder);
   const { plans } = read.request;
   const place = lockPlace(read.context.buildfile, read.context.buildfileName);
   const content = await readLock(place, { signal: context.signal });
   const [questions, sets] = [questionsOf(plans), packagesQuestionsOf(plans)];
   const isWanted = questionsNamed(names, [...questions, ...sets]);
-  const options = { ...read.options, isWanted, prune: isWhole, signal: context.signal };
+  const otherPlans = isWhole ? plansElsewhere(read.context, planned, context) : [];
+  const options = { ...read.options, isWanted, prune: isWhole, otherPlans, signal: context.signal };
   const carryOut = async () => {
     await using workshop = await openWorkshop(context);
     return task({ place, content, plans, options, workshop });

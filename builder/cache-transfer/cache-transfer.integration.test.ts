@@ -144,7 +144,7 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('a cache in a folder', ()
     for (const mark of [1, 2, 3]) await shop.export(await shop.build({ text: text(mark) }), place);
 
     expect(blobsIn(place.folder)).toHaveLength(3);
-    expect(readdirSync(place.folder).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
+    expect(readdirSync(place.folder).sort()).toEqual(['.lock', 'blobs', 'index.json', 'oci-layout']);
   });
 
   it('has squashed images, too', async () => {
@@ -270,5 +270,19 @@ describe.skipIf(missing('root', 'overlay', 'busybox', 'docker-registry'))('a cac
     expect(shop.warnings).toEqual([
       expect.stringContaining(`cache ${registry.host}/none:1: not used: there is no image`),
     ]);
+  });
+
+  it('takes what several builds put into one folder at once: the last one counts, and none fails', async () => {
+    await using shop = await openShop();
+    const folder = path.join(shop.bench.home, 'shared-cache');
+    const text = (name: string) => `from = "busybox"\nsteps = [{ run = "head -c 3000000 /dev/urandom > /${name}" }]`;
+    const built: TestBuild[] = [];
+    for (const name of ['a', 'b', 'c', 'd']) built.push(await shop.build({ text: text(name) }));
+
+    const exports = await Promise.all(built.map((each) => shop.export(each, { kind: 'local', folder })));
+
+    const index = JSON.parse(readFileSync(path.join(folder, 'index.json'), 'utf8'));
+    expect(exports.map(({ descriptor }) => descriptor.digest)).toContain(index.manifests[0].digest);
+    expect(blobsIn(folder)).toHaveLength(3);
   });
 });

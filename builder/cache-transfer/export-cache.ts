@@ -8,6 +8,7 @@ import {
   describe,
   errorCode,
   formatPlatform,
+  LockFolder,
   type Manifest,
   mediaTypes,
   parseManifest,
@@ -87,7 +88,10 @@ async function sendTo(
     return descriptor;
   }
   await requireCacheFolder(place.folder);
-  const layout = await OciLayout.open(place.folder, { locks: workshop.locks });
+  // In the folder itself: builds with stores of their own may write into one.
+  const locks = new LockFolder(path.join(place.folder, '.lock'));
+  const layout = await OciLayout.open(place.folder, { locks });
+  await using _alone = await locks.acquire('cache', 'exclusive', options);
   const descriptor = await send(layout);
   await layout.tag(descriptor, localCacheName, options);
   // The name was the moment of change; what only the cache before it needed goes now, so that the folder never grows
@@ -98,6 +102,9 @@ async function sendTo(
   return descriptor;
 }
 
+/** What a layout has that somebody else is making, or was when it was killed. */
+const beginnings = /^(?:blobs|index\.json|\.lock|\.incoming|\.(?:index\.json|oci-layout)\.[0-9a-f]{12})$/;
+
 /**
  * That a folder can take a cache: there is none yet, or it is empty, or a layout.
  * @throws ToolError USAGE_CACHE
@@ -105,7 +112,7 @@ async function sendTo(
 export async function requireCacheFolder(folder: string): Promise<void> {
   try {
     const names = await readdir(folder);
-    if (names.length === 0 || names.includes('oci-layout')) return;
+    if (names.includes('oci-layout') || names.every((name) => beginnings.test(name))) return;
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return;
     throw new ToolError('USAGE_CACHE', `${folder} cannot take a cache (${errorCode(cause)})`, { cause });

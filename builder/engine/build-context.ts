@@ -20,6 +20,8 @@ export interface BuildOptions extends CallOptions {
   readonly buildfile: string;
   /** Runs every step again; results are still remembered. */
   readonly noCache: boolean;
+  /** Its results are looked at and forgotten: later builds find those of before, and it is no last build to explain. */
+  readonly isTrial?: boolean;
   /** Stages whose steps are run again. */
   readonly noCacheStages?: ReadonlySet<string>;
   /** Asks registries and package archives again for what a base is now. */

@@ -78,7 +78,8 @@ export async function buildImages(
     return { targets, cachedSteps: log.cached, steps: log.steps, trace };
   } finally {
     await digests.save();
-    await trace.keep(workshop.records, traceName(options.buildfile, options.contextFolder), startedMs);
+    if (options.isTrial !== true)
+      await trace.keep(workshop.records, traceName(options.buildfile, options.contextFolder), startedMs);
   }
 }
 

@@ -3,6 +3,8 @@ import type { Position } from '../plan/plan.ts';
 
 /** A step ran and failed; carries what a person needs to see why. */
 export class StepFailedError extends ToolError {
+  /** Of the step, as progress shows it. */
+  readonly title: string;
   readonly position: Position;
   readonly command: string;
   readonly exitCode: number;
@@ -18,6 +20,7 @@ export class StepFailedError extends ToolError {
   }) {
     super('STEP_FAILED', `${details.title} ended with exit code ${details.exitCode}`);
     this.name = 'StepFailedError';
+    this.title = details.title;
     this.position = details.position;
     this.command = details.command;
     this.exitCode = details.exitCode;

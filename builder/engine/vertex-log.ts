@@ -1,10 +1,12 @@
 import type { Clock } from '../../core/index.ts';
 import type { OnBuildEvent, Vertex } from '../events.ts';
+import { StepFailedError } from './errors.ts';
 
 /** Tells about the parts of a build as they start and end. */
 export class VertexLog {
   readonly #clock: Clock;
   readonly #onEvent: OnBuildEvent;
+  readonly #told = new Set<unknown>();
   #lastId = 0;
   /** Steps that ended, and those of them that came out of the cache. */
   steps = 0;
@@ -31,8 +33,16 @@ export class VertexLog {
       if (result.cached) this.cached += 1;
       return result;
     } catch (error) {
-      this.#onEvent({ type: 'error', vertex, error, durationMs: this.#clock.now() - startedMs });
+      const calledOff = this.#isAnothers(error, about) ? { isCalledOff: true } : {};
+      this.#onEvent({ type: 'error', vertex, error, ...calledOff, durationMs: this.#clock.now() - startedMs });
       throw error;
     }
+  }
+
+  /** The first failure ends all parts, by its own error: it is told of one, or names it. */
+  #isAnothers(error: unknown, { title }: Omit<Vertex, 'id'>): boolean {
+    const isTold = this.#told.has(error);
+    this.#told.add(error);
+    return error instanceof StepFailedError ? error.title !== title : isTold;
   }
 }

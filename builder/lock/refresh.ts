@@ -21,6 +21,8 @@ export interface RefreshOptions extends Omit<BuildOptions, 'pins'> {
   readonly isWanted: (question: Question | PackagesQuestion) => boolean;
   /** Entries that no stage needs are dropped. */
   readonly prune: boolean;
+  /** For other platforms, nothing of which is asked: entries that they need stay. */
+  readonly otherPlans?: readonly Plan[];
 }
 
 /** What could not be asked; its entry stays as it is. */
@@ -54,7 +56,7 @@ export async function refreshLock(
   const tools = toolsOf(workshop, options);
   const pins = new BuildPins(options.content);
   const questions = questionsOf(plans);
-  const used = new Set(questions.map(({ kind, key }) => `${kind} ${key}`));
+  const used = usedBy([...questions, ...questionsOf(options.otherPlans ?? [])]);
   const asked = questions.filter(
     (question) => !options.content[question.kind].has(question.key) || options.isWanted(question),
   );
@@ -87,7 +89,7 @@ export async function findOutdated(
   const answers: LockChange[] = [];
   const troubles: Trouble[] = [];
   const questions = questionsOf(plans).filter(options.isWanted);
-  const used = new Set(questions.map(({ kind, key }) => `${kind} ${key}`));
+  const used = usedBy([...questions, ...questionsOf(options.otherPlans ?? [])]);
   await mapConcurrent(questions, { concurrency, signal: options.signal }, async (question, { signal }) => {
     try {
       const answer = await ask(tools, question, signal);
@@ -188,6 +190,10 @@ async function resolve(
     }),
   );
   return resolved;
+}
+
+function usedBy(questions: readonly Question[]): Set<string> {
+  return new Set(questions.map(({ kind, key }) => `${kind} ${key}`));
 }
 
 /** Without the entries that nothing asks for any more, except those for other platforms than were looked at. */

@@ -1,11 +1,13 @@
 import {
   type CallOptions,
   type Descriptor,
+  digestHex,
   isIndexType,
   maxManifestBytes,
   parseIndex,
   type ReadableContent,
   readVerified,
+  sha256,
 } from '../../core/index.ts';
 import { copyImage, gzippedImage, ImageArchive, type NamedImage, writeOciFolder } from '../../registry/index.ts';
 import { compressedLayers } from '../base/push-image.ts';
@@ -44,6 +46,9 @@ export async function writeFolder(
   folder: string,
   options: CallOptions & { readonly compression: OutputCompression },
 ): Promise<void> {
+  // Another build's images in it would otherwise be forgotten by the one that writes the index last.
+  const lock = `folder-${digestHex(sha256(folder))}`;
+  await using _alone = await workshop.locks.acquire(lock, 'exclusive', options);
   await withOutgoing(workshop, targets, options, ({ content, images }) =>
     writeOciFolder(content, folder, images, { signal: options.signal, locks: workshop.locks }),
   );

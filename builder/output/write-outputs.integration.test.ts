@@ -134,6 +134,21 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('writeOutputs', () => {
     expect(readdirSync(outside)).toEqual([]);
   });
 
+  it('never deletes a folder that holds something for a file of the image', async () => {
+    await using bench = await openTestWorkshop();
+    const built = await bench.build(buildfile);
+    const root = path.join(bench.context, 'root');
+    mkdirSync(path.join(root, 'srv', 'hello'), { recursive: true });
+    writeFileSync(path.join(root, 'srv', 'hello', 'mine'), 'kept');
+
+    await expect(write(bench, [built], { kind: 'local', folder: root })).rejects.toMatchObject({
+      code: 'OUTPUT_BLOCKED',
+      message: expect.stringContaining('srv/hello'),
+    });
+
+    expect(readFileSync(path.join(root, 'srv', 'hello', 'mine'), 'utf8')).toBe('kept');
+  });
+
   it('names folders after targets and platforms, and keeps each index whole', async () => {
     await using bench = await openTestWorkshop();
     const targets = await buildTwo(bench);
@@ -225,6 +240,22 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('writeOutputs', () => {
     await refused([{ kind: 'local', folder: place }]);
     await refused([{ kind: 'local', folder: path.join(place, 'below') }]);
     await checkOutputs([docker, { kind: 'local', folder: path.join(bench.home, 'new', 'folder') }], 1);
+  });
+
+  it('puts what several builds write into one layout at once all into it', async () => {
+    await using bench = await openTestWorkshop();
+    const folder = path.join(bench.home, 'shared-layout');
+    const built: BuiltTarget[] = [];
+    for (const name of ['a', 'b', 'c', 'd']) {
+      const [target] = (await bench.build(`from = "busybox"\nsteps = [{ run = "echo > /${name}" }]`)).targets;
+      if (target !== undefined) built.push({ ...target, names: [`docker.io/library/${name}:1`] });
+    }
+
+    await Promise.all(built.map((each) => write(bench, [each], { kind: 'oci-folder', folder, compression: 'gzip' })));
+
+    const { manifests } = JSON.parse(readFileSync(path.join(folder, 'index.json'), 'utf8'));
+    expect(new Set(manifests.map(({ digest }: { digest: string }) => digest)).size).toBe(4);
+    expect(readdirSync(bench.home).filter((name) => name.startsWith('.shared'))).toEqual([]);
   });
 });
 

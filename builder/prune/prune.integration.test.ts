@@ -77,6 +77,29 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('pruneStore', () => {
     expect(ranSteps(await bench.build(writes('a')))).toHaveLength(1);
   });
 
+  it('removes listings of files whose steps are forgotten, and keeps those of steps that are not', async () => {
+    const copies = 'from = "busybox"\nsteps = [{ copy = "f", to = "/f" }]';
+    const listings = async () => {
+      const keys: string[] = [];
+      for await (const { key } of bench.workshop.records.entries('listings-v1')) keys.push(key);
+      return keys;
+    };
+    await writeFile(path.join(bench.context, 'f'), 'first');
+    await bench.build(copies);
+    const [first] = await listings();
+    await writeFile(path.join(bench.context, 'f'), 'second, which has the name now');
+    await bench.build(copies);
+    await bench.close();
+
+    await prune({ all: true });
+
+    await bench.reopen();
+    const left = await listings();
+    expect(left).toHaveLength(1);
+    expect(left).not.toContain(first);
+    expect((await bench.build(copies)).ran.filter((title) => title.includes('COPY'))).toEqual([]);
+  });
+
   it('says what it would do, and does nothing', async () => {
     await bench.build(writes('a'));
     await removeImages(bench.workshop, [parseReference('result')]);

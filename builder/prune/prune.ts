@@ -1,4 +1,4 @@
-import { type CallOptions, type Digest, diskUseOf } from '../../core/index.ts';
+import { type CallOptions, type Digest, diskUseOf, isDigest } from '../../core/index.ts';
 import type { Workshop } from '../workshop/workshop.ts';
 import { type StoreItem, storeItems } from './store-items.ts';
 
@@ -50,6 +50,7 @@ export async function pruneStore(workshop: Workshop, options: PruneOptions): Pro
   }
   if (!options.dryRun) {
     await removeDanglingRecords(workshop, options);
+    await removeUnusedListings(workshop, closed.usedBeforeMs, options);
     await snapshots.emptyTrash(options);
   }
   return { removed, freedBytes: freed, remainingBytes: options.dryRun ? before - freed : await total() };
@@ -78,4 +79,36 @@ async function removeDanglingRecords({ records, content }: Workshop, { signal }:
       await records.remove('steps-v1', key);
     }
   }
+}
+
+/**
+ * Listings of files that no key on record was computed from any more, and that `kiln explain` needs for no step that
+ * failed. Each is as long as its tree has files. What selected them goes as well, so that they can be written again.
+ */
+async function removeUnusedListings(
+  { records }: Workshop,
+  usedBeforeMs: number,
+  { signal }: CallOptions,
+): Promise<void> {
+  const used = new Set<string>();
+  for (const kind of ['steps-v1', 'traces-v1'] as const) {
+    for await (const record of records.all(kind)) for (const text of textsIn(record)) used.add(text);
+  }
+  const removed = new Set<unknown>();
+  for await (const { key, writtenMs } of records.entries('listings-v1')) {
+    signal?.throwIfAborted();
+    if (used.has(key) || writtenMs > usedBeforeMs) continue;
+    await records.remove('listings-v1', key);
+    removed.add(key);
+  }
+  for await (const { key, value } of records.entries('selections-v1')) {
+    const { listing } = value as { readonly listing?: unknown };
+    if (removed.has(listing)) await records.remove('selections-v1', key);
+  }
+}
+
+/** All digests anywhere in a record. */
+function* textsIn(value: unknown): Generator<string> {
+  if (typeof value === 'string' && isDigest(value)) yield value;
+  else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) yield* textsIn(part);
 }

@@ -118,10 +118,10 @@ async function folderItems(workshop: Workshop, options: CallOptions): Promise<St
   return items;
 }
 
-/** Out of the way at once, deleted with the scratch space of this process. */
+/** Out of the way at once, so that nobody meets half of it; then gone, so that what is told of the disk is so. */
 async function discard(workshop: Workshop, folder: string, { signal }: CallOptions): Promise<void> {
   signal?.throwIfAborted();
-  const trash = await (await workshop.scratch()).make('pruned');
+  await using trash = await (await workshop.scratch()).make('pruned');
   await rename(folder, path.join(trash.path, 'folder')).catch((error: unknown) => {
     if (errorCode(error) === 'ENOTDIR') return rm(folder, { force: true });
     throw error;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalJson, errorCode, writeFileAtomic, writeFileUnsynced } from '../../core/index.ts';
 
@@ -21,6 +21,12 @@ export type RecordKind =
 
 /** What could not be found out again; all others are caches, whose loss in a crash of the machine costs work only. */
 const durableKinds: ReadonlySet<RecordKind> = new Set(['origins-v1', 'builds-v1', 'rebuilds-v1']);
+
+export interface StoredRecord {
+  readonly key: string;
+  readonly value: unknown;
+  readonly writtenMs: number;
+}
 
 /**
  * Small JSON records, one file each. A record whose check does not match, or that cannot be parsed, reads as absent:
@@ -57,6 +63,11 @@ export class RecordStore {
 
   /** All readable records of a kind. */
   async *all(kind: RecordKind): AsyncGenerator<unknown> {
+    for await (const { value } of this.entries(kind)) yield value;
+  }
+
+  /** As `all`, with the key of each and when it was written, milliseconds since the epoch. */
+  async *entries(kind: RecordKind): AsyncGenerator<StoredRecord> {
     const folder = path.join(this.#folder, kind);
     let names: string[];
     try {
@@ -67,14 +78,22 @@ export class RecordStore {
     }
     for (const name of names.sort()) {
       if (name.startsWith('.') || !name.endsWith('.json')) continue;
-      const value = unwrap(await readFile(path.join(folder, name), 'utf8').catch(() => ''), undefined);
-      if (value !== undefined) yield value;
+      const file = path.join(folder, name);
+      const text = await readFile(file, 'utf8').catch(() => '');
+      const value = unwrap(text, undefined);
+      const written = value === undefined ? undefined : await stat(file).catch(() => undefined);
+      if (written !== undefined) yield { key: keyOf(text), value, writtenMs: written.mtimeMs };
     }
   }
 
   #file(kind: RecordKind, key: string): string {
     return path.join(this.#folder, kind, `${createHash('sha256').update(key).digest('hex')}.json`);
   }
+}
+
+/** Of a record that could be unwrapped. */
+function keyOf(text: string): string {
+  return (JSON.parse(text.slice(0, text.indexOf('\n'))) as { readonly key: string }).key;
 }
 
 function unwrap(text: string, key: string | undefined): unknown {

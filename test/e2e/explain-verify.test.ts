@@ -51,12 +51,18 @@ describe.skipIf(missing(...needs)).each(accountKinds())('as %s', (kind) => {
         'from = "base:1"\nsteps = [{ run = "echo made > /made" }, { run = "cat /proc/sys/kernel/random/uuid > /etc/id" }]\n',
     });
 
+    const built = await kiln.ok(['build', '-q', bad]);
     const same = await kiln.run(['verify', good]);
     const other = await kiln.run(['verify', bad]);
+    const explained = await kiln.ok(['explain', '--context', bad]);
+    const after = await kiln.ok(['build', '-q', bad]);
     const json = await kiln.run(['verify', '--json', bad]);
 
     expect(same).toMatchObject({ status: 0, stdout: expect.stringContaining('the same again') });
     expect(other.status).toBe(8);
+    // A trial changes nothing for the builds after it.
+    expect(after).toBe(built);
+    expect(explained).toContain('2 of 2 steps from the cache');
     expect(other.stdout).toContain('layer 5 (RUN cat /proc/sys/kernel/random/uuid > /etc/id)');
     expect(other.stdout).toContain('file  /etc/id');
     expect(other.stdout).toMatch(/content: sha256:[0-9a-f]{64} → sha256:/);

@@ -1,12 +1,31 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { platformOf } from '../../core/index.ts';
 import { accountKinds } from '../account.ts';
 import { startDockerRegistry } from '../docker-registry.ts';
 import { missing } from '../requirements.ts';
 import { busyboxProject, type Kiln, openKiln, project } from './kiln.ts';
 
 const needs = ['docker-registry', 'busybox', 'unprivileged-user', 'overlay'] as const;
+
+it.skipIf(missing(...needs))('kiln update keeps what only a build for another platform needs', async () => {
+  await using registry = await startDockerRegistry();
+  await using kiln = await openKiln('unprivileged');
+  const { architecture } = platformOf(process.arch);
+  await pushBase(kiln, `${registry.host}/base-${architecture}:1`, '1');
+  const folder = appOn(kiln, 'app', `${registry.host}/base-\${TARGETARCH}:1`);
+  const lock = path.join(folder, 'Buildfile.lock');
+  const entry = (name: string) => `"${registry.host}/${name}:1" = "sha256:${'0'.repeat(64)}"\n`;
+  writeFileSync(lock, `version = 1\n[images]\n${entry('base-s390x')}${entry('base-none')}`);
+
+  await kiln.ok(['update', folder]);
+
+  const text = readFileSync(lock, 'utf8');
+  expect(text).toContain(`/base-${architecture}:1`);
+  expect(text).toContain('/base-s390x:1');
+  expect(text).not.toContain('/base-none:1');
+});
 
 describe.each(accountKinds())('as %s', (kind) => {
   it.skipIf(missing(...needs))('holds a build to what its base was, until kiln update', async () => {

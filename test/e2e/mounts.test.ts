@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -190,6 +190,21 @@ it.skipIf(missing('root', ...needs))('caches go from root to an ordinary user an
   expect(seen.stderr).toContain('1000:1000 640');
   expect(again.stderr).toContain('from user');
   expect(existsSync(`${back}.part`)).toBe(false);
+});
+
+it.skipIf(missing(...needs))('caches go into a pipe that has a name, and leave it one', async () => {
+  await using kiln = await openKiln('unprivileged');
+  await withBase(kiln);
+  await kiln.ok(['build', '-q', mounted(kiln, 'echo text > /c/f', ['{ cache = "/c" }'])]);
+  const pipe = path.join(kiln.account.folder('pipes'), 'pipe');
+  await kiln.account.run(['mkfifo', pipe]);
+
+  const read = kiln.account.run(['timeout', '60', 'tar', '-tf', pipe]);
+  await kiln.ok(['cache', 'export', '-o', pipe]);
+
+  expect(await kiln.run(['cache', 'import', path.dirname(pipe)])).toMatchObject({ status: 2, stdout: '' });
+  expect((await read).stdout).toContain('caches/0/f');
+  expect(lstatSync(pipe).isFIFO()).toBe(true);
 });
 
 it.skipIf(missing(...needs))('caches go through a pipe', async () => {

@@ -195,6 +195,8 @@ describe.each(accountKinds())('outputs, as %s', (kind) => {
         ['-o', 'type=tar,dest=/no/such/folder/x.tar'],
         ['-o', `type=docker,dest=${tar}`, '--platform', 'linux/amd64,linux/arm64'],
         ['--metadata-file', '/no/such/folder/x'],
+        ['--metadata-file', out],
+        ['--iidfile', out],
         ['--cache-to', `type=local,dest=${context}`],
       ];
 

@@ -121,6 +121,9 @@ describe.skipIf(missing(...needs))('--until without a terminal', () => {
     [['--until', '1', '-it'], 'there is no terminal'],
     [['--shell-on-failure'], 'there is no terminal'],
     [['-it'], '-it needs --until'],
+    [['--until', '1', '--push'], '--push would do nothing'],
+    [['--until', '1', '--iidfile', 'id'], '--iidfile would do nothing'],
+    [['--until', '1', '-o', 'out'], '--output would do nothing'],
   ])('is refused as %j', async (flags, text) => {
     await using kiln = await openKiln('unprivileged');
     const context = project(kiln.account, 'context', { Buildfile: buildfile });
