@@ -27,7 +27,12 @@ export { type BuildRequest, type BuildResult, type BuiltTarget, buildImages } fr
 export { readTraces, traceName } from './engine/build-trace.ts';
 export { StepError, StepFailedError } from './engine/errors.ts';
 export type { FailedStep, OnStepFailed, ShellOptions } from './engine/failed-step.ts';
-export { type OpenContextOptions, type OpenedContext, openBuildContext } from './engine/open-context.ts';
+export {
+  dockerfileHint,
+  type OpenContextOptions,
+  type OpenedContext,
+  openBuildContext,
+} from './engine/open-context.ts';
 export { openStageShell, type StageShellOptions } from './engine/stage-shell.ts';
 export { planUntil } from './engine/until-step.ts';
 export type { BuildEvent, OnBuildEvent, Vertex } from './events.ts';

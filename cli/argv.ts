@@ -1,5 +1,6 @@
 import { nearest, ToolError } from '../core/index.ts';
 import type { Command, Flag, FlagTable } from './command.ts';
+import { flagHabits } from './docker-habits.ts';
 
 /** One occurrence of a flag, its value as text; a switch's is `true` or `false`. */
 export interface FlagOccurrence {
@@ -122,7 +123,7 @@ function unknownFlag(verb: string, written: string, table: FlagTable, word = wri
   const near = written.startsWith('--') ? nearest(written.slice(2), Object.keys(table)) : undefined;
   const where = word === written ? '' : ` (in ${word})`;
   return new ToolError('USAGE_FLAG_UNKNOWN', `kiln ${verb} has no flag ${written}${where}`, {
-    hint: near === undefined ? `see: kiln ${verb} --help` : `did you mean --${near}?`,
+    hint: flagHabits[verb]?.[written] ?? (near === undefined ? `see: kiln ${verb} --help` : `did you mean --${near}?`),
   });
 }
 

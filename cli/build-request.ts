@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {
@@ -212,27 +213,36 @@ export function contextsOf(
       const [name, source] = [text.slice(0, Math.max(0, equals)), text.slice(equals + 1)];
       if (name === '' || source === '') {
         throw new ToolError('USAGE_BUILD_CONTEXT', `--build-context ${JSON.stringify(text)} is not NAME=SOURCE`, {
-          hint: 'a source is a folder (./lib), an image (docker-image://NAME), or a layout (oci:PATH)',
+          hint: contextSources,
         });
       }
-      return [name, namedContext(source, folder)] as const;
+      return [name, namedContext(text, source, folder)] as const;
     }),
   );
 }
 
-/** A path is told from an image by how it begins, as in a shell; what is neither and is no reference is a path too. */
-function namedContext(source: string, workingFolder: string): NamedContext {
+const contextSources = 'a source is a folder (./lib), an image (docker-image://NAME), or a layout (oci:PATH)';
+
+/** What begins as a path does is a folder; a bare word is one where there is one of that name, else an image. */
+function namedContext(text: string, source: string, workingFolder: string): NamedContext {
+  const refused = (why: string, hint: string = contextSources): ToolError =>
+    new ToolError('USAGE_BUILD_CONTEXT', `--build-context ${text}: ${why}`, { hint });
   const layout = /^(?:oci:|oci-layout:\/\/)(.*)$/.exec(source)?.[1];
   if (layout !== undefined) {
-    const colon = layout.lastIndexOf(':');
-    const isNamed = colon > layout.lastIndexOf('/');
-    const folder = path.resolve(workingFolder, isNamed ? layout.slice(0, colon) : layout);
-    return { kind: 'layout', path: folder, ...(isNamed ? { name: layout.slice(colon + 1) } : {}) };
+    // As in a Buildfile's `from`: the name begins after the first colon, and may have a tag.
+    const [, folder = '', name] = /^([^:]+)(?::(.+))?$/.exec(layout) ?? [];
+    if (folder === '') throw refused('a layout is written oci:PATH or oci:PATH:NAME');
+    return { kind: 'layout', path: path.resolve(workingFolder, folder), ...(name === undefined ? {} : { name }) };
   }
   const image = /^docker-image:\/\/(.*)$/.exec(source)?.[1];
   if (image !== undefined) return { kind: 'image', reference: image };
-  if (/^(?:\.{0,2}\/|\.{1,2}$|~)/.test(source)) return { kind: 'folder', path: path.resolve(workingFolder, source) };
-  return { kind: 'image', reference: source };
+  const folder = path.resolve(workingFolder, source);
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return { kind: 'folder', path: folder };
+  if (!/^(?:\.{0,2}\/|\.{1,2}$|~)/.test(source)) return { kind: 'image', reference: source };
+  if (found !== undefined) throw refused(`${source} is not a folder`);
+  const tilde = source.startsWith('~') ? 'the shell left the ~ as it is: write "$HOME" instead' : undefined;
+  throw refused(`there is no folder ${source}`, tilde);
 }
 
 function jobsOf({ jobs }: Pick<BuildFlags, 'jobs'>): number {

@@ -123,7 +123,8 @@ async function importThem(
   const { terminal, signal, folder } = context;
   const archive = file === '-' ? terminal.input : await openArchive(path.resolve(folder, file), file);
   const onWait = (cache: CacheName) => sayWaiting(context, cache);
-  const imported = await importCaches(workshop, archive, { ...maxBytesOf(flags), onWait, signal });
+  const shown = file === '-' ? 'stdin' : file;
+  const imported = await importCaches(workshop, archive, { ...maxBytesOf(flags), shown, onWait, signal });
   for (const cache of imported) {
     terminal.out.write(flags.json ? `${JSON.stringify(cache)}\n` : `${harmlessLine(shownName(cache))}\n`);
   }

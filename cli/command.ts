@@ -55,6 +55,8 @@ export interface Command<F extends FlagTable = FlagTable> {
   readonly about?: string;
   readonly arguments: readonly Argument[];
   readonly flags: F;
+  /** Headings of `--help` and the flags below each; all are below one heading unless said. */
+  readonly flagGroups?: Readonly<Record<string, readonly (keyof F & string)[]>>;
   readonly examples: readonly Example[];
   /** Everything from the first argument on is an argument, even `--flags`: they belong to the container's command. */
   readonly stopsAtFirstArgument?: boolean;

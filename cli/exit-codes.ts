@@ -39,6 +39,9 @@ const byCode: Readonly<Record<string, number>> = {
   LOCK_NOT_FOUND: exitCodes.usage,
   LOCK_UNREADABLE: exitCodes.usage,
   LOCK_UNWRITABLE: exitCodes.environment,
+  // What the step names, not the archive that was asked.
+  PACKAGES_NOT_FOUND: exitCodes.usage,
+  PACKAGES_NAME_INVALID: exitCodes.usage,
   // Of layers that are being made: the files are at fault, not content that came from elsewhere.
   LAYER_FILE_CHANGED: exitCodes.usage,
   LAYER_FILE_UNREADABLE: exitCodes.usage,

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { type ExplainedBuild, type ExplainedStep, explainBuild, RecordStore, traceName } from '../builder/index.ts';
 import { ToolError } from '../core/index.ts';
@@ -9,8 +10,11 @@ import { formatExplainedStep } from './explain-report.ts';
 import { homeOf } from './store.ts';
 
 /** `kiln explain`. Reads records only: it needs no root file system and no lock. */
-export async function runExplain(context: Context, flags: ExplainFlags, asked: string | undefined): Promise<number> {
-  const contextFolder = path.resolve(context.folder, flags.context ?? '.');
+export async function runExplain(context: Context, flags: ExplainFlags, given: string | undefined): Promise<number> {
+  // Other verbs take the context there: what is a folder and cannot be a step is meant as one.
+  const isContext = given !== undefined && flags.context === undefined && isFolder(path.resolve(context.folder, given));
+  const asked = isContext ? undefined : given;
+  const contextFolder = path.resolve(context.folder, flags.context ?? (isContext ? given : '.'));
   const buildfile =
     flags.file === undefined ? path.join(contextFolder, 'Buildfile') : path.resolve(context.folder, flags.file);
   const records = new RecordStore(path.join(homeOf(context), 'records'));
@@ -23,6 +27,10 @@ export async function runExplain(context: Context, flags: ExplainFlags, asked: s
   const steps = asked === undefined ? build.steps : chosen(build, asked);
   print(context, flags, build, steps);
   return exitCodes.ok;
+}
+
+function isFolder(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function print(

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import {
   BuildfileError,
   decodeWholeText,
+  dockerfileHint,
   formatBuildfile,
   type Problem,
   readWholeText,
@@ -63,7 +64,7 @@ async function formatAll(context: Context, names: readonly string[]): Promise<Fo
   const texts = new Map<string, string>();
   for (const name of names) {
     const { file, shown } = await placeOf(name, context);
-    const before = await readWholeText(file, shown, { signal: context.signal });
+    const before = await readBuildfile(file, shown, context);
     texts.set(shown, before);
     try {
       files.push({ file, shown, before, after: formatBuildfile(before, shown) });
@@ -74,6 +75,17 @@ async function formatAll(context: Context, names: readonly string[]): Promise<Fo
   }
   if (problems.length > 0) throw new BuildfileError(problems, texts);
   return files;
+}
+
+/** @throws ToolError as readWholeText does; beside a Dockerfile with a hint */
+async function readBuildfile(file: string, shown: string, { signal }: Context): Promise<string> {
+  try {
+    return await readWholeText(file, shown, { signal });
+  } catch (error) {
+    if (!(error instanceof ToolError && error.code === 'BUILDFILE_NOT_FOUND')) throw error;
+    const hint = await dockerfileHint(path.dirname(file));
+    throw hint === undefined ? error : new ToolError(error.code, error.message, { cause: error, hint });
+  }
 }
 
 async function placeOf(name: string, { folder }: Context): Promise<{ readonly file: string; readonly shown: string }> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Move } from '../builder/index.ts';
 import { sha256, ToolError } from '../core/index.ts';
-import { movesAsJson, outdatedTable, summaryOf, troubleLine, updateTable } from './lock-report.ts';
+import { movesAsJson, outdatedTable, summaryOf, troubleLines, updateTable } from './lock-report.ts';
 
 const [one, two] = [sha256('one'), sha256('two')];
 const moves: Move[] = [
@@ -62,12 +62,27 @@ it('sums up what moved', () => {
   expect(summaryOf(moves.slice(0, 1))).toBe('1 entry moved');
 });
 
-it('says in one harmless line what could not be asked for', () => {
-  const error = new ToolError('REGISTRY_UNREACHABLE', 'no\n\u001b[31mway');
+it('says what could not be asked for, harmless, and a reason that several share once', () => {
+  const troubles = [
+    ['x.example/b:1', 'no\n\u001b[31mway to x.example/b:1', 'go round'],
+    ['x.example/c:1', 'another'],
+    ['x.example/d:1', 'no\n\u001b[31mway to x.example/d:1', 'go round'],
+  ].map(([key = '', message = '', hint]) => ({
+    kind: 'images' as const,
+    key,
+    error: new ToolError('REGISTRY_UNREACHABLE', message, { hint }),
+  }));
 
-  expect(troubleLine({ kind: 'images', key: 'x.example/b:1', error })).toBe(
-    'kiln: x.example/b:1 could not be asked for: no way\n',
-  );
+  expect(troubleLines(troubles).split('\n')).toEqual([
+    'kiln: x.example/b:1 could not be asked for',
+    'kiln: x.example/d:1 could not be asked for',
+    '  no',
+    '  way to x.example/b:1',
+    '  hint: go round',
+    'kiln: x.example/c:1 could not be asked for',
+    '  another',
+    '',
+  ]);
 });
 
 it('gives scripts digests in full', () => {

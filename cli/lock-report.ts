@@ -1,6 +1,7 @@
 import { countText, type Move, type Refreshed, shownPin, type Trouble } from '../builder/index.ts';
+import type { ToolError } from '../core/index.ts';
 import { formatTable } from './table.ts';
-import { harmlessLine } from './terminal-text.ts';
+import { harmlessLine, harmlessText } from './terminal-text.ts';
 
 /** Entries and, below each set, its packages: what is locked, and what there is now. Empty when nothing moves. */
 export function outdatedTable(moves: readonly Move[]): string {
@@ -15,8 +16,33 @@ export function updateTable(moves: readonly Move[]): string {
   return rows.length === 0 ? '' : formatTable(['ENTRY', 'CHANGE'], rows);
 }
 
-export function troubleLine({ key, error }: Trouble): string {
-  return `kiln: ${harmlessLine(`${key} could not be asked for: ${error.message}`)}\n`;
+/** What could not be asked for, and below it why: a reason that several share is told once. */
+export function troubleLines(troubles: readonly Trouble[]): string {
+  const byReason = new Map<string, { readonly keys: string[]; readonly error: ToolError }>();
+  for (const { key, error } of troubles) {
+    const reason = withoutKey(error.message, key);
+    const known = byReason.get(reason);
+    if (known === undefined) byReason.set(reason, { keys: [key], error });
+    else known.keys.push(key);
+  }
+  return [...byReason.values()].map(({ keys, error }) => reasonLines(keys, error)).join('');
+}
+
+/** Messages often name what was asked for, or its URL: each is another text then, and the reason at a host still one. */
+function withoutKey(message: string, key: string): string {
+  return message.replaceAll(key, '…').replace(/(https?:\/\/[^\s/]+)\/\S*/g, '$1');
+}
+
+function reasonLines(keys: readonly string[], { message, hint }: ToolError): string {
+  const heads = keys.map((key) => `kiln: ${harmlessLine(key)} could not be asked for`);
+  const reason = harmlessText(message.trimEnd()).split('\n');
+  return [
+    ...heads,
+    ...reason.map((line) => `  ${line}`),
+    ...(hint === undefined ? [] : [`  hint: ${harmlessLine(hint)}`]),
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
 /** `2 entries moved, 1 is new`: a sentence's middle. */

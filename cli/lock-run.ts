@@ -21,7 +21,7 @@ import { openWorkshop } from './compose.ts';
 import type { Context } from './context.ts';
 import { exitCodeFor, exitCodes } from './exit-codes.ts';
 import { questionsNamed } from './lock-names.ts';
-import { movesAsJson, outdatedTable, summaryOf, troubleLine, updateTable } from './lock-report.ts';
+import { movesAsJson, outdatedTable, summaryOf, troubleLines, updateTable } from './lock-report.ts';
 import { withRootFileSystems } from './privilege.ts';
 import { openProgress, progressMode } from './progress/progress.ts';
 
@@ -70,7 +70,7 @@ export async function runOutdated(
     );
     const { terminal } = context;
     terminal.out.write(flags.json ? movesAsJson(place.shown, found, {}) : outdatedTable(found.moves));
-    if (!flags.json) for (const trouble of found.troubles) terminal.err.write(troubleLine(trouble));
+    if (!flags.json) terminal.err.write(troubleLines(found.troubles));
     // What could not be found out weighs more than what was.
     const [trouble] = found.troubles;
     if (trouble !== undefined) return exitCodeFor(trouble.error);

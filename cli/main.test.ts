@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandTable } from './command-table.ts';
+import { buildFlags } from './commands/build.ts';
 import { type Host, main } from './main.ts';
 
 describe('main', () => {
@@ -35,6 +36,26 @@ describe('main', () => {
     );
   });
 
+  it.each(commandTable)('explains $name in 80 columns', async ({ name }) => {
+    const { stdout } = await kiln(name, '--help');
+
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  it('tells the flags of build under headings, none left over', async () => {
+    const { stdout } = await kiln('build', '--help');
+
+    expect(stdout).toContain('\nWhat goes in:\n');
+    expect(stdout).not.toMatch(/\n(?:Other flags|Flags|Options):/);
+    for (const flag of Object.keys(buildFlags)) expect(stdout).toMatch(new RegExp(`\n {2}.{4}--${flag}\\b`));
+  });
+
+  it('hints at what a Dockerfile is not, where a Buildfile is to be formatted', async () => {
+    await writeFile(path.join(home, 'Dockerfile'), 'FROM scratch\n');
+
+    expect((await kiln('fmt')).stderr).toContain('hint: Kiln does not read Dockerfiles');
+  });
+
   it('shows the version', async () => {
     const { stdout } = await kiln('version', '--json');
 
@@ -50,6 +71,13 @@ describe('main', () => {
       stderr: 'kiln: kiln has no flag --debug before the command\n  hint: see: kiln --help\n',
     },
     { words: ['help', 'nothing-like-it'], code: 2, stderr: expect.stringContaining('hint: see: kiln --help') },
+    { words: ['ps'], code: 2, stderr: expect.stringContaining('hint: no container outlives its kiln run') },
+    { words: ['system', 'prune'], code: 2, stderr: expect.stringContaining('hint: kiln df shows') },
+    { words: ['run', '-d', 'x'], code: 125, stderr: expect.stringContaining('hint: containers run in the foreground') },
+    { words: ['run', '-p80:80', 'x'], code: 125, stderr: expect.stringContaining('--network host') },
+    { words: ['build', '--load', '.'], code: 2, stderr: expect.stringContaining('results are always in the store') },
+    { words: ['build', '-f', '-', '.'], code: 2, stderr: expect.stringContaining('hint: write it into a file') },
+    { words: ['build', '.'], code: 2, stderr: expect.stringContaining('there is no Buildfile in this folder\n') },
     { words: ['images', '--jsno'], code: 2, stderr: expect.stringContaining('did you mean --json?') },
     { words: ['run', '--nope', 'x'], code: 125, stderr: expect.stringContaining('kiln run has no flag --nope') },
     { words: ['run'], code: 125, stderr: expect.stringContaining('kiln run needs IMAGE') },

@@ -3,6 +3,7 @@ import { nearest, ToolError } from '../core/index.ts';
 import type { CommandEntry } from './command-table.ts';
 import { commandTable, findCommand } from './command-table.ts';
 import type { Context, Environment } from './context.ts';
+import { verbHabits } from './docker-habits.ts';
 import { exitCodeFor, exitCodes } from './exit-codes.ts';
 import { Interruption, type SignalSource } from './interruption.ts';
 import { openTerminal, type ProcessStreams, type Terminal } from './terminal.ts';
@@ -92,12 +93,13 @@ function commandFor(verb: string): CommandEntry {
       hint: 'see: kiln --help',
     });
   }
+  const habit = Object.hasOwn(verbHabits, verb) ? verbHabits[verb] : undefined;
   const near = nearest(
     verb,
     commandTable.map(({ name }) => name),
   );
   throw new ToolError('USAGE_COMMAND_UNKNOWN', `kiln has no command ${JSON.stringify(verb)}`, {
-    hint: near === undefined ? 'see: kiln --help' : `did you mean kiln ${near}?`,
+    hint: habit ?? (near === undefined ? 'see: kiln --help' : `did you mean kiln ${near}?`),
   });
 }
 

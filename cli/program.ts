@@ -92,14 +92,26 @@ function describeCommand(entry: CommandEntry, command: Command, columns = 80): P
     .configureOutput({ writeErr: () => {}, writeOut: () => {} })
     .configureHelp(helpStyle(columns));
   for (const argument of command.arguments) program.argument(argumentTerm(argument), argument.summary);
-  for (const [name, flag] of Object.entries(command.flags)) program.addOption(describeFlag(name, flag));
+  for (const [heading, names] of flagGroups(command)) {
+    for (const name of names) {
+      const flag = command.flags[name];
+      if (flag !== undefined) program.addOption(describeFlag(name, flag, heading));
+    }
+  }
   return program;
 }
 
-function describeFlag(name: string, flag: Flag): Option {
+/** Headings and the flags below them, in the order of the help; what no group names comes last. */
+function flagGroups({ flags, flagGroups: groups = {} }: Command): readonly (readonly [string, readonly string[]])[] {
+  const grouped = new Set(Object.values(groups).flat());
+  const others = Object.keys(flags).filter((name) => !grouped.has(name));
+  return [...Object.entries(groups), [grouped.size === 0 ? 'Flags' : 'Other flags', others]];
+}
+
+function describeFlag(name: string, flag: Flag, heading: string): Option {
   const short = flag.short === undefined ? '' : `-${flag.short}, `;
   const value = flag.kind !== 'switch' ? ` <${flag.placeholder}>` : flag.threeWay ? ' [=false]' : '';
-  const option = new Option(`${short}--${name}${value}`, flag.summary).helpGroup('Flags:');
+  const option = new Option(`${short}--${name}${value}`, flag.summary).helpGroup(`${heading}:`);
   return flag.kind === 'list' ? option.argParser(collect) : option;
 }
 
@@ -170,6 +182,8 @@ function usageError(entry: CommandEntry, command: Command, error: CommanderError
 function helpStyle(columns: number): Partial<Help> {
   return {
     helpWidth: Math.min(columns, 110),
+    // commander wraps no column below 40: a long placeholder would leave the texts beside it as they are.
+    minWidthToWrap: 20,
     optionTerm: (option) =>
       `${option.short === undefined ? '    ' : ''}${option.flags.replace(/<(.*)>$/, '$1').replace(' [=false]', '')}`,
     subcommandTerm: (command) => command.name(),

@@ -36,6 +36,11 @@ describe('--secret', () => {
 
     expect(await source.find('x')).toBeUndefined();
     expect(await source.find('other')).toBeUndefined();
+    expect(['x', 'y', 'other'].map((id) => source.absence?.(id))).toEqual([
+      'the variable UNSET is not set',
+      undefined,
+      undefined,
+    ]);
   });
 
   it('reads a file when it is asked for, and says which secret cannot be read', async () => {

@@ -35,6 +35,12 @@ export function secretsOf(flags: readonly string[], context: SecretContext): Sec
       values.set(id, value);
       return value;
     },
+    absence(id) {
+      const place = places.get(id);
+      return place?.kind === 'env' && context.env[place.name] === undefined
+        ? `the variable ${place.name} is not set`
+        : undefined;
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 export interface Sink {
   write(text: string | Uint8Array): void;
   readonly isTerminal: boolean;
-  /** Of the terminal now; a sink that is none has none. */
+  /** Of the terminal now, 1 or more; undefined when it is none or does not know. */
   readonly columns: number | undefined;
   readonly rows: number | undefined;
 }
@@ -97,10 +97,15 @@ function streamSink(stream: OutputStream, failed: (error: NodeJS.ErrnoException)
     },
     isTerminal: stream.isTTY === true,
     get columns() {
-      return stream.columns;
+      return known(stream.columns);
     },
     get rows() {
-      return stream.rows;
+      return known(stream.rows);
     },
   };
+}
+
+/** Terminals that nobody sized (`script`, those of CI) say 0. */
+function known(size: number | undefined): number | undefined {
+  return size === undefined || size < 1 ? undefined : size;
 }

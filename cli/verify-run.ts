@@ -58,8 +58,11 @@ async function verdictsOf(
   workshop: Workshop,
 ): Promise<Verdict[]> {
   const { signal } = context;
+  const { terminal } = context;
+  if (flags.image === undefined) terminal.say('kiln: building, as usual');
   const first =
     flags.image === undefined ? await build(context, flags, request, workshop, { pins, noCache: false }) : undefined;
+  terminal.say('kiln: building once more, without cache');
   const again = await build(context, flags, request, workshop, { pins, noCache: true, isTrial: true });
   const verdicts: Verdict[] = [];
   for (const [index, { target, images }] of again.targets.entries()) {

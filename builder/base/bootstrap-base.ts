@@ -12,7 +12,7 @@ import {
   sha256,
   ToolError,
 } from '../../core/index.ts';
-import { defaultPath } from '../../runtime/index.ts';
+import { canRun, defaultPath } from '../../runtime/index.ts';
 import type { ResolvedBootstrap } from '../bootstrap/resolve.ts';
 import { sortPinned } from '../lock/lock-content.ts';
 import { noPins, type PinnedPackage, type Pins } from '../lock/pins.ts';
@@ -116,6 +116,7 @@ async function bootstrapAgain(
 ): Promise<Image> {
   const { records, content } = workshop;
   const { platform } = options;
+  if (!(await canRun(platform))) throw cannotBootstrap(source, platform);
   await using scratch = await (await workshop.scratch()).make('bootstrap');
   options.onStatus?.('asking the package archive for versions');
   const call = callFor(scratch.path, options);
@@ -130,6 +131,17 @@ async function bootstrapAgain(
   // What is locked says nothing about what the archive has now.
   if (pinned === undefined) await records.write('bootstraps-v1', askedName(source, platform), record);
   return openImage(content, descriptor, options);
+}
+
+/** Packages run programs of their own when they are installed. */
+function cannotBootstrap(source: BootstrapSource, platform: Platform): ToolError {
+  return new ToolError(
+    'PLATFORM_CANNOT_RUN',
+    `${bootstrapName(source)} cannot be made for ${formatPlatform(platform)} here: this machine does not run its programs`,
+    {
+      hint: 'make it on such a machine and push it, or let the kernel run them by an emulator (as root: apt-get install -y qemu-user-static binfmt-support)',
+    },
+  );
 }
 
 function callFor(scratch: string, options: Omit<BootstrapOptions, 'pull' | 'pins'>) {

@@ -61,6 +61,8 @@ export interface BuildOptions extends CallOptions {
 export interface SecretSource {
   /** Undefined when there is no such secret. */
   find(id: string, options?: CallOptions): Promise<Buffer | undefined>;
+  /** Why a secret that was given is not there all the same: `the variable TOKEN is not set`. */
+  readonly absence?: (id: string) => string | undefined;
 }
 
 /** What a step may use of the machine; an absent one is not limited. */

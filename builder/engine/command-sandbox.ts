@@ -23,6 +23,9 @@ import type { StageState } from './stage-state.ts';
 import { stepHostname, stepResources } from './step-resources.ts';
 import { userIn } from './user-lookup.ts';
 
+/** As if the limit had ended the command itself. */
+const killedExitCode = 137;
+
 /** A command of a step and what it sees. */
 export interface StepCommand {
   readonly step: RunStep | TestStep;
@@ -88,7 +91,9 @@ export async function runCommand<T>(
     output.end();
     // A limit is often why a step failed, and nothing it printed says so.
     for (const hit of exit.limitHits) output.note(describeLimitHit(hit));
-    if (exit.exitCode !== 0) await fail(exit.exitCode, output, spec);
+    // Limits are in no key: what came out short because of one must not be taken for the step's result.
+    const exitCode = exit.exitCode === 0 && exit.limitHits.length > 0 ? killedExitCode : exit.exitCode;
+    if (exitCode !== 0) await fail(exitCode, output, spec);
     return { destinations: [...mounted.destinations, ...mounts.map(({ destination }) => destination)] };
   }
 

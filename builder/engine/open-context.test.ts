@@ -92,7 +92,7 @@ describe('openBuildContext', () => {
   it.each([
     ['a context that is not there', 'CONTEXT_NOT_FOUND', 'the context "none" does not exist', 'none'],
     ['a context that is a file', 'CONTEXT_NOT_FOUND', 'the context "file" is not a folder', 'file'],
-    ['a context without a Buildfile', 'BUILDFILE_NOT_FOUND', 'there is no Buildfile at empty/Buildfile', 'empty'],
+    ['a context without a Buildfile', 'BUILDFILE_NOT_FOUND', 'there is no Buildfile in empty', 'empty'],
     ['a folder in the place of the Buildfile', 'BUILDFILE_NOT_FOUND', 'odd/Buildfile is a folder', 'odd'],
   ])('refuses %s', async (_, code, message, context) => {
     await put('file', 'empty/x', 'odd/Buildfile/x');

@@ -32,7 +32,7 @@ export interface OpenedContext {
 /**
  * Reads a context's Buildfile and its ignore file: `<Buildfile>.ignore` beside the Buildfile, else `.buildignore`, else
  * `.dockerignore` in the context.
- * @throws ToolError CONTEXT_NOT_FOUND, CONTEXT_UNSUPPORTED, BUILDFILE_NOT_FOUND, BUILDFILE_OUTSIDE, BUILDFILE_TOO_BIG, IGNORE_INVALID, IGNORE_TOO_BIG
+ * @throws ToolError CONTEXT_NOT_FOUND, CONTEXT_UNSUPPORTED, BUILDFILE_NOT_FOUND, BUILDFILE_UNSUPPORTED, BUILDFILE_OUTSIDE, BUILDFILE_TOO_BIG, IGNORE_INVALID, IGNORE_TOO_BIG
  */
 export async function openBuildContext(
   contextFolder: string,
@@ -41,6 +41,11 @@ export async function openBuildContext(
   if (contextFolder === '-' || /^[a-z+]+:\/\//i.test(contextFolder)) {
     throw new ToolError('CONTEXT_UNSUPPORTED', `the context ${JSON.stringify(contextFolder)} is not a folder`, {
       hint: 'contexts from standard input and from URLs are not supported yet: unpack or clone it first',
+    });
+  }
+  if (options.file === '-') {
+    throw new ToolError('BUILDFILE_UNSUPPORTED', 'a Buildfile is not read from standard input', {
+      hint: 'write it into a file and name that: kiln build -f FILE CONTEXT',
     });
   }
   const workingFolder = path.resolve(options.workingFolder ?? contextFolder);
@@ -78,14 +83,19 @@ async function noBuildfile(file: string, shown: string, contextFolder: string): 
   if (found?.isDirectory())
     return new ToolError('BUILDFILE_NOT_FOUND', `${shown} is a folder, not a Buildfile`, { hint });
   if (found !== undefined) return new ToolError('BUILDFILE_NOT_FOUND', `${shown} is not a file`, { hint });
-  const dockerfiles = await Promise.all(
-    ['Dockerfile', 'Containerfile'].map((name) => findStats(path.join(contextFolder, name))),
-  );
-  return new ToolError('BUILDFILE_NOT_FOUND', `there is no Buildfile at ${shown}`, {
-    hint: dockerfiles.some((stats) => stats?.isFile())
-      ? 'Kiln does not read Dockerfiles; write a Buildfile (docs/buildfile.md)'
-      : hint,
-  });
+  const name = path.basename(file);
+  const folder = path.dirname(shown) === '.' ? 'this folder' : path.dirname(shown);
+  const message = name === 'Buildfile' ? `there is no Buildfile in ${folder}` : `there is no Buildfile at ${shown}`;
+  return new ToolError('BUILDFILE_NOT_FOUND', message, { hint: (await dockerfileHint(contextFolder)) ?? hint });
+}
+
+/** What to say where a Buildfile is looked for in vain beside a Dockerfile; undefined when there is none. */
+export async function dockerfileHint(folder: string): Promise<string | undefined> {
+  const names = ['Dockerfile', 'Containerfile'];
+  const found = await Promise.all(names.map((name) => findStats(path.join(folder, name))));
+  return found.some((stats) => stats?.isFile())
+    ? 'Kiln does not read Dockerfiles; write a Buildfile (docs/buildfile.md)'
+    : undefined;
 }
 
 async function readIgnoreRules(

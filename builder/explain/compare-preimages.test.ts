@@ -36,9 +36,9 @@ describe('comparePreimages', () => {
     ]);
   });
 
-  it('shows a list whose order changed, and a command, whole', () => {
+  it('says where the order of a list changed, and shows a command whole', () => {
     expect(comparePreimages([['list', ['a', 'b']]], [['list', ['b', 'a']]])).toEqual([
-      { input: 'list', before: '["a","b"]', after: '["b","a"]' },
+      { input: 'list', part: 'order', before: 'a', after: 'b' },
     ]);
     expect(comparePreimages([['argv', ['sh', 'a=1']]], [['argv', ['sh', 'a=2']]])).toEqual([
       { input: 'argv', before: '["sh","a=1"]', after: '["sh","a=2"]' },

@@ -41,8 +41,9 @@ function compareLists(input: string, before: readonly string[], after: readonly 
     const [was, is] = [old.get(part), now.get(part)];
     if (was !== is) changes.push({ ...change(input, was, is), part });
   }
-  // The same elements in another order.
-  return changes.length === 0 ? [change(input, textOf(before), textOf(after))] : changes;
+  if (changes.length > 0) return changes;
+  const first = before.findIndex((element, index) => element !== after[index]);
+  return [{ ...change(input, before[first], after[first]), part: 'order' }];
 }
 
 /** `NAME=VALUE` and `name=version` by name; anything else is its own name. */

@@ -78,6 +78,8 @@ class Explainer {
     const now = step.unfinished ?? (await this.#cache.preimageOf(step.key));
     const earlier = this.#sameStepBefore(step);
     if (earlier?.key === step.key) return { kind: 'no-result' };
+    // What other projects built is no measure for a project's first build.
+    if (this.#before === undefined) return { kind: 'first' };
     const was =
       (earlier && (earlier.unfinished ?? (await this.#cache.preimageOf(earlier.key)))) ??
       (now && (await this.#nearest(now)));

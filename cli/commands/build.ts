@@ -24,7 +24,8 @@ export const buildFlags = {
   'build-context': {
     kind: 'list',
     placeholder: 'NAME=SOURCE',
-    summary: 'What a name means in from: a folder, an image, or oci:PATH',
+    summary:
+      'What a name means in from: a folder (that is there, or ./FOLDER), else an image (also docker-image://NAME), or oci:PATH[:NAME]',
   },
   platform: {
     kind: 'list',
@@ -37,10 +38,10 @@ export const buildFlags = {
   push: { kind: 'switch', summary: 'Push every name when the build has succeeded' },
   secret: {
     kind: 'list',
-    placeholder: 'id=ID[,src=FILE|,env=NAME]',
-    summary: 'A secret that steps may mount',
+    placeholder: 'id=ID[,…]',
+    summary: 'A secret that steps may mount: src=FILE or env=NAME, else the variable or file ID',
   },
-  ssh: { kind: 'list', placeholder: 'default|ID[=SOCKET]', summary: 'An ssh agent that steps may mount' },
+  ssh: { kind: 'list', placeholder: 'ID[=SOCKET]', summary: 'An ssh agent that steps may mount; often default' },
   network: {
     kind: 'value',
     placeholder: 'MODE',
@@ -57,7 +58,7 @@ export const buildFlags = {
   cpus: { kind: 'value', placeholder: 'N', summary: 'Processors of each step: 1.5' },
   'pids-limit': { kind: 'value', placeholder: 'N', summary: 'Processes and threads of each step' },
   'shm-size': { kind: 'value', placeholder: 'SIZE', summary: 'Size of /dev/shm (default 64m)' },
-  ulimit: { kind: 'list', placeholder: 'NAME=SOFT[:HARD]', summary: 'A limit of each process, such as nofile=1024' },
+  ulimit: { kind: 'list', placeholder: 'NAME=LIMIT', summary: 'A limit of each process, SOFT[:HARD]: nofile=1024' },
   frozen: {
     kind: 'switch',
     threeWay: true,
@@ -66,26 +67,26 @@ export const buildFlags = {
   'no-lock': { kind: 'switch', summary: 'Neither read nor write Buildfile.lock' },
   'cache-from': {
     kind: 'list',
-    placeholder: 'type=registry|local,…',
-    summary: 'Take results of steps from there: ref=NAME or src=FOLDER',
+    placeholder: 'SPEC',
+    summary: 'Take results of steps from there: type=registry,ref=NAME or type=local,src=FOLDER',
   },
   'cache-to': {
     kind: 'list',
-    placeholder: 'type=registry|local,…',
-    summary: 'Put results of steps there: ref=NAME or dest=FOLDER, mode=min|max',
+    placeholder: 'SPEC',
+    summary: 'Put results of steps there: type=registry,ref=NAME or type=local,dest=FOLDER; mode=min|max',
   },
   output: {
     kind: 'list',
     short: 'o',
-    placeholder: 'type=oci|docker|tar|local,dest=PATH',
-    summary: 'Write the result there as well; dest=- is stdout',
+    placeholder: 'SPEC',
+    summary: 'Write the result there as well: type=oci|docker|tar|local,dest=PATH, or a folder; dest=- is stdout',
   },
   squash: { kind: 'switch', summary: 'Make one layer of all, the base’s too' },
   label: { kind: 'list', placeholder: 'KEY=VALUE', summary: 'Label for the result; may be repeated' },
   annotation: {
     kind: 'list',
-    placeholder: '[manifest:|index:]KEY=VALUE',
-    summary: 'Annotation for the result; may be repeated',
+    placeholder: 'KEY=VALUE',
+    summary: 'Annotation for the result, manifest:KEY or index:KEY for one of these; may be repeated',
   },
   iidfile: { kind: 'value', placeholder: 'FILE', summary: 'Write the digest into FILE' },
   'metadata-file': {
@@ -123,6 +124,14 @@ export const build = defineCommand({
     'Reads CONTEXT/Buildfile (or --file), builds the stages its targets need, and names the results in the store. Digests are printed on stdout, progress on stderr.',
   arguments: [{ name: 'CONTEXT', summary: 'Folder whose files the build may copy' }],
   flags: buildFlags,
+  flagGroups: {
+    'What to build': ['file', 'target', 'all', 'tag', 'platform', 'build-arg', 'label', 'annotation', 'squash'],
+    'What goes in': ['build-context', 'secret', 'ssh', 'pull', 'context-report'],
+    'How steps run': ['jobs', 'network', 'memory', 'cpus', 'pids-limit', 'shm-size', 'ulimit'],
+    'Cache and lock file': ['no-cache', 'no-cache-filter', 'cache-from', 'cache-to', 'frozen', 'no-lock'],
+    'Where results go': ['push', 'output', 'iidfile', 'metadata-file', 'progress', 'quiet', 'json'],
+    'Looking into a build': ['until', 'interactive', 'shell-on-failure'],
+  },
   examples: [
     { line: 'kiln build -t registry.example:5000/site:1.2 .', says: 'Build the Buildfile of this folder' },
     {
@@ -130,7 +139,7 @@ export const build = defineCommand({
       says: 'One stage, with an argument, and push it',
     },
     {
-      line: 'kiln build --target app --target worker -t app=shop/app -t worker=shop/worker .',
+      line: 'kiln build --target app --target job -t app=shop/app -t job=shop/job .',
       says: 'Two stages in one run',
     },
   ],

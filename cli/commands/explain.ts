@@ -14,7 +14,7 @@ export const explain = defineCommand({
   arguments: [
     {
       name: 'STEP',
-      summary: 'Only this step: its number, STAGE:NUMBER, or a part of its text',
+      summary: 'Only this step: its number, STAGE:NUMBER, or a part of its text; a folder is taken as the context',
       optional: true,
     },
   ],

@@ -5,7 +5,8 @@ const flags = {
   'max-size': {
     kind: 'value',
     placeholder: 'SIZE',
-    summary: 'What was used longest ago, until the whole store takes no more on disk: 20g',
+    summary:
+      'What was used longest ago, until the whole store takes no more on disk: 20g. Read in powers of 1024; sizes are printed in powers of 1000, as Docker does both',
   },
   'older-than': { kind: 'value', placeholder: 'TIME', summary: 'What was not used for so long: 36h, 7d' },
   filter: { kind: 'list', placeholder: 'until=TIME', summary: 'As --older-than' },
