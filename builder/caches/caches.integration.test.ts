@@ -13,7 +13,7 @@ import { importCaches } from './import-caches.ts';
 
 const platform = 'linux/amd64';
 const owner = { uid: 0, gid: 0 };
-const quiet = { onWait: () => {} };
+const quiet = { onWait: () => {}, shown: 'caches.tar' };
 
 let bench: TestWorkshop;
 let caches: CacheStore;
@@ -228,8 +228,34 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('archives of caches', () 
 
     const refused = importCaches(bench.workshop, await forged(entries, manifest), quiet);
 
-    await expect(refused).rejects.toMatchObject({ code: 'CACHE_ARCHIVE_INVALID' });
+    await expect(refused).rejects.toMatchObject({
+      code: 'CACHE_ARCHIVE_INVALID',
+      message: expect.stringContaining('archive'),
+    });
     expect(await readFile(path.join(made, 'file'), 'utf8')).toBe('x');
+  });
+
+  it.each([
+    ['a text', 'no archive at all\n', 'it does not begin with kiln-caches.json'],
+    ['random bytes', Buffer.alloc(4096, 7), 'it does not begin with kiln-caches.json'],
+    ['nothing', '', 'it is empty'],
+    ['gzip of nothing', Buffer.from([0x1f, 0x8b, 0, 0]), 'it does not begin with kiln-caches.json'],
+  ])('are refused by name when the file is %s', async (_what, bytes, problem) => {
+    const refused = importCaches(bench.workshop, Readable.from([Buffer.from(bytes)]), quiet);
+
+    await expect(refused).rejects.toMatchObject({
+      code: 'CACHE_ARCHIVE_INVALID',
+      message: `caches.tar is not an archive that kiln cache export wrote: ${problem}`,
+    });
+  });
+
+  it('are refused when they are cut off', async () => {
+    await fill('x');
+    const archive = await archiveOf('x');
+
+    const refused = importCaches(bench.workshop, Readable.from([archive.subarray(0, -1600)]), quiet);
+
+    await expect(refused).rejects.toMatchObject({ message: expect.stringContaining('it is damaged or cut off') });
   });
 
   it('do not write through a link out of the store', async () => {

@@ -15,6 +15,8 @@ export interface ImportOptions extends CallOptions {
   readonly maxBytes?: number;
   /** A cache that will be replaced is in use, and is waited for. */
   readonly onWait: (cache: CacheName) => void;
+  /** What messages call the archive. */
+  readonly shown: string;
 }
 
 interface ArchivedCache extends CacheName {
@@ -40,7 +42,19 @@ const zstdMagic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 export async function importCaches(
   workshop: Workshop,
   archive: Readable,
-  { maxBytes = Number.POSITIVE_INFINITY, onWait, signal }: ImportOptions,
+  options: ImportOptions,
+): Promise<readonly CacheName[]> {
+  try {
+    return await importArchive(workshop, archive, options);
+  } catch (error) {
+    throw error instanceof InvalidArchive ? error.of(options.shown) : error;
+  }
+}
+
+async function importArchive(
+  workshop: Workshop,
+  archive: Readable,
+  { maxBytes = Number.POSITIVE_INFINITY, onWait, signal }: Omit<ImportOptions, 'shown'>,
 ): Promise<readonly CacheName[]> {
   const { launcher, userXattrs } = workshop.options;
   await using scratch = await (await workshop.scratch()).make('import');
@@ -78,20 +92,23 @@ async function checkArchive(
   let caches: readonly ArchivedCache[] | undefined;
   let folders: ReadonlySet<string> = new Set();
   let bytes = 0;
-  await forEachEntry(
-    Readable.from(hashed(tar, hash), { objectMode: false }),
-    async (entry) => {
-      if (caches === undefined) {
-        caches = await readManifest(entry);
-        folders = new Set(caches.map(({ folder }) => folder));
-        return;
-      }
-      checkEntry(entry, folders);
-      bytes += entry.type === 'file' ? Math.ceil(entry.size / blockBytes) * blockBytes : entryBytes;
-      if (bytes > maxBytes) throw tooLarge();
-    },
-    options,
-  );
+  const check = async (entry: Entry): Promise<void> => {
+    if (caches === undefined) {
+      caches = await readManifest(entry);
+      folders = new Set(caches.map(({ folder }) => folder));
+      return;
+    }
+    checkEntry(entry, folders);
+    bytes += entry.type === 'file' ? Math.ceil(entry.size / blockBytes) * blockBytes : entryBytes;
+    if (bytes > maxBytes) throw tooLarge();
+  };
+  try {
+    await forEachEntry(Readable.from(hashed(tar, hash), { objectMode: false }), check, options);
+  } catch (cause) {
+    // What reads archives speaks of layers and images, and this is neither.
+    if (!(cause instanceof ToolError) || !cause.code.startsWith('LAYER_')) throw cause;
+    throw invalid(caches === undefined ? `it does not begin with ${manifestName}` : 'it is damaged or cut off', cause);
+  }
   if (caches === undefined) throw invalid('it is empty');
   return { caches, sha256: `sha256:${hash.digest('hex')}` };
 }
@@ -189,9 +206,17 @@ function tooLarge(): ToolError {
   });
 }
 
-function invalid(problem: string, cause?: unknown): ToolError {
-  return new ToolError('CACHE_ARCHIVE_INVALID', `this is no archive of caches: ${problem}`, {
-    cause,
-    hint: 'make one with kiln cache export',
-  });
+function invalid(problem: string, cause?: unknown): InvalidArchive {
+  return new InvalidArchive(problem, { cause });
+}
+
+/** What is wrong with an archive, begun with "it", before it is known what messages call the archive. */
+class InvalidArchive extends Error {
+  of(shown: string): ToolError {
+    const message = `${shown} is not an archive that kiln cache export wrote: ${this.message}`;
+    return new ToolError('CACHE_ARCHIVE_INVALID', message, {
+      cause: this.cause,
+      hint: 'nothing was changed; make one with kiln cache export -o FILE',
+    });
+  }
 }

@@ -78,6 +78,7 @@ async function fetchCommit(
   commit: string,
   access: FetchAccess,
 ): Promise<void> {
+  access.onStatus?.(`fetching ${commit.slice(0, 12)} from ${url.host}`);
   const env = await remoteEnvironment(url, access);
   const options = { repository, folder, env, signal: access.signal, stallMs: access.stallMs };
   const fetch = (depth: readonly string[], refspecs: readonly string[]) =>

@@ -238,7 +238,7 @@ async function lastLines(stderr: Readable, onLine: (line: string) => void): Prom
 
 function gitError(verb: string, lines: readonly string[]): ToolError {
   const text = lines.join('\n');
-  const said = lines.filter((line) => /^(?:fatal|error|remote|ssh|ERROR|Host key|Permission)\b/.test(line)).slice(-3);
+  const said = complaints(lines).slice(-3);
   const shown = (said.length > 0 ? said : lines.slice(-2)).join('; ');
   const message = `git ${verb}: ${shown === '' ? 'it ended without a word' : shown}`;
   if (/Host key verification failed/.test(text)) {
@@ -259,5 +259,27 @@ function gitError(verb: string, lines: readonly string[]): ToolError {
   if (/not found|does not appear to be a git repository|not exported|no such repository/i.test(text)) {
     return new ToolError('FETCH_GIT_NOT_FOUND', message, { hint: 'check the address' });
   }
-  return new ToolError('FETCH_GIT_FAILED', message);
+  const isUnreachable =
+    /connect to|not resolve|unable to look up|errno=|connection refused|timed out|unreachable|no route to host/i.test(
+      text,
+    );
+  return new ToolError(
+    'FETCH_GIT_FAILED',
+    message,
+    isUnreachable
+      ? { hint: 'check the host and port of the address, and the network and proxies of this machine' }
+      : {},
+  );
+}
+
+/** What git complains of; a line that ends with a colon goes on in the next ones. */
+function complaints(lines: readonly string[]): string[] {
+  const found: string[] = [];
+  for (const line of lines) {
+    const last = found.at(-1);
+    if (/^(?:fatal|error|remote|ssh|ERROR|Host key|Permission)\b/.test(line)) found.push(line);
+    else if (last !== undefined && (last.endsWith(':') || /\berrno=/.test(line)))
+      found[found.length - 1] = `${last} ${line.trim()}`;
+  }
+  return found;
 }

@@ -75,6 +75,20 @@ export async function askRef(
   return await resolveRemoteRef(url, ref, folder.path, { ...access, gitHost: url.host });
 }
 
+/** Makes a commit the last known answer, which a build without pins takes. */
+export async function rememberRef(
+  workshop: Workshop,
+  { url, ref }: Pick<RepositorySource, 'url' | 'ref'>,
+  commit: string,
+): Promise<void> {
+  const pin = gitPinKey(url, ref);
+  await workshop.records.write('fetches-v1', refName(pin), { git: pin, commit });
+}
+
+function refName(pin: string): string {
+  return `git-ref ${pin}`;
+}
+
 function parseSource({ url, ref, subdir, checksum }: RepositorySource): Repository {
   if (checksum !== undefined && !isCommit(checksum)) {
     throw new ToolError('FETCH_CHECKSUM_INVALID', `${JSON.stringify(checksum.slice(0, 200))} is no commit`, {
@@ -104,9 +118,9 @@ async function commitOf(
   const pin = gitPinKey(source.url, source.ref);
   const pinned = refresh ? undefined : pins.find('git', pin);
   if (pinned !== undefined) return pinned;
-  const known = refresh || again ? undefined : await workshop.records.read('fetches-v1', `git-ref ${pin}`);
+  const known = refresh || again ? undefined : await workshop.records.read('fetches-v1', refName(pin));
   const commit = commitIn(known) ?? (await askRef(workshop, source, access));
-  await workshop.records.write('fetches-v1', `git-ref ${pin}`, { git: pin, commit });
+  await rememberRef(workshop, source, commit);
   pins.keep('git', pin, commit);
   return commit;
 }
@@ -136,7 +150,6 @@ async function listed(
   folder: string,
   access: FetchAccess,
 ): Promise<MirroredFile[]> {
-  access.onStatus?.(`fetching ${commit.slice(0, 12)} from ${url.host}`);
   const mirror = await mirrorWith(workshop, url, commit, folder, access);
   const files = await filesOfCommit(workshop, { mirror, commit, subdir }, access);
   return filesIn(files, subdir, `${url.text} at ${commit.slice(0, 12)}`);

@@ -11,6 +11,8 @@ import type { Question } from './questions.ts';
 export interface AskOptions extends CallOptions {
   readonly build: Pick<BuildOptions, 'proxies' | 'secrets' | 'sshAgents' | 'sshKnownHosts'>;
   readonly onStatus?: (text: string) => void;
+  /** Takes the answer for a build without pins too, so that it does not go back behind the lock file. */
+  readonly remember: boolean;
 }
 
 /**
@@ -35,8 +37,10 @@ export async function askNetwork(
       return (await downloadFile(workshop, question.key, { ...build, ...options })).digest;
     }
     case 'git': {
-      const { askRef } = await import('../fetch/repository-content.ts');
-      return askRef(workshop, question, { ...build, ...options });
+      const { askRef, rememberRef } = await import('../fetch/repository-content.ts');
+      const commit = await askRef(workshop, question, { ...build, ...options });
+      if (options.remember) await rememberRef(workshop, question, commit);
+      return commit;
     }
     case 'bootstraps':
       return askBootstrap(workshop, question.source, { ...options, ...question, proxies: build.proxies });

@@ -43,12 +43,17 @@ describe('BuildPins', () => {
     [
       'another set',
       () => frozen().keep('bootstraps', 'debian/x linux/amd64', [libc]),
-      'debian/x linux/amd64 1 package',
+      'debian/x linux/amd64 changes in 1 package',
+    ],
+    [
+      'a set that another one is like',
+      () => frozen().keep('bootstraps', 'debian/x linux/amd64 +more', [libc]),
+      'debian/x linux/amd64 +more is new',
     ],
     [
       'another file of the same version',
       () => frozen().keep('bootstraps', 'debian/x linux/amd64', [libc, { ...zlib, hash: 'sha256:3' }]),
-      'debian/x linux/amd64 1 package',
+      'debian/x linux/amd64 changes in 1 package',
     ],
   ])('refuses %s when it is frozen', (_, keep, sentence) => {
     expect(keep).toThrowError(

@@ -58,10 +58,14 @@ export function changesBetween(before: LockContent, after: LockContent): LockCha
   return [...come, ...gone.map(({ kind, key }) => ({ kind, key, value: undefined }) as LockChange)];
 }
 
-/** By name, then architecture, then version: the order of the file. */
-export function sortPinned(packages: readonly PinnedPackage[]): PinnedPackage[] {
-  const fields = ({ name, architecture, version }: PinnedPackage) => [name, architecture, version];
-  return [...packages].sort((a, b) => {
+/**
+ * By name, then architecture, version and hash, each once: the one order of a set, in the lock file, in records and in the
+ * keys of steps. Fields are compared one by one, since `=` and `-` in joined texts give other orders.
+ */
+export function sortPinned(packages: Iterable<PinnedPackage>): PinnedPackage[] {
+  const fields = ({ name, architecture, version, hash }: PinnedPackage) => [name, architecture, version, hash];
+  const byFields = new Map(Array.from(packages, (one) => [JSON.stringify(fields(one)), one]));
+  return [...byFields.values()].sort((a, b) => {
     const [left, right] = [fields(a), fields(b)];
     const at = left.findIndex((field, index) => field !== right[index]);
     return at === -1 ? 0 : (left[at] ?? '') < (right[at] ?? '') ? -1 : 1;

@@ -70,9 +70,10 @@ export function movesBetween(before: LockContent, after: LockContent): Move[] {
 export function moveText(move: Move): string {
   const { key, from, to, packages, isNew, isUnused } = move;
   if (isUnused) return `${key} is not used`;
-  if (packages !== undefined)
-    return `${key} ${isNew && move.instead === undefined ? 'is new' : countText(packages.length)}`;
-  return isNew ? `${key} is new` : `${key} ${shownPin(from)} → ${shownPin(to)}`;
+  if (isNew) return `${key} is new`;
+  return packages === undefined
+    ? `${key} ${shownPin(from)} → ${shownPin(to)}`
+    : `${key} changes in ${countText(packages.length)}`;
 }
 
 /** A digest or commit as people are shown it. */

@@ -61,7 +61,7 @@ export async function refreshLock(
     (question) => !options.content[question.kind].has(question.key) || options.isWanted(question),
   );
   await mapConcurrent(asked, { concurrency, signal: options.signal }, async (question, { signal }) => {
-    const answer = await ask(tools, question, signal);
+    const answer = await ask(tools, question, { signal, remember: true });
     if (answer !== undefined) keep(pins, answer);
   });
   const asking = { ...options, pins };
@@ -92,7 +92,7 @@ export async function findOutdated(
   const used = usedBy([...questions, ...questionsOf(options.otherPlans ?? [])]);
   await mapConcurrent(questions, { concurrency, signal: options.signal }, async (question, { signal }) => {
     try {
-      const answer = await ask(tools, question, signal);
+      const answer = await ask(tools, question, { signal, remember: false });
       if (answer === undefined) return;
       answers.push(answer);
       if (stagePins.find(answer.kind, answer.key) === undefined) keep(stagePins, answer);
@@ -138,10 +138,10 @@ function toolsOf(workshop: Workshop, options: RefreshOptions): Tools {
 async function ask(
   { workshop, options, log }: Tools,
   question: Question,
-  signal: AbortSignal,
+  asking: { readonly signal: AbortSignal; readonly remember: boolean },
 ): Promise<LockChange | undefined> {
   const { value } = await log.tell({ title: `ASK ${question.key}` }, async (_vertex, onStatus) => ({
-    value: await askNetwork(workshop, question, { signal, build: options, onStatus }),
+    value: await askNetwork(workshop, question, { ...asking, build: options, onStatus }),
     cached: false,
   }));
   const { kind, key } = question;

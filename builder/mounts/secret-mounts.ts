@@ -27,7 +27,7 @@ export async function findSecrets(
   for (const mount of mounts) {
     if (mount.kind !== 'secret') continue;
     const value = await source.find(mount.id, options);
-    if (value === undefined && mount.required) throw missing(mount.id);
+    if (value === undefined && mount.required) throw missing(mount.id, absenceOf(source, mount.id));
     if (value === undefined) continue;
     if (mount.env !== undefined) checkVariable(mount.id, mount.env, value);
     found.push({ mount, value });
@@ -51,8 +51,13 @@ export function secretVariables(secrets: readonly FoundSecret[]): Record<string,
   );
 }
 
-function missing(id: string): ToolError {
-  return new ToolError('SECRET_MISSING', `the step needs the secret ${id}, which was not given`, {
+function absenceOf(source: SecretSource, id: string): string | undefined {
+  const why = source.absence?.(id);
+  return why === undefined ? undefined : `but ${why}`;
+}
+
+function missing(id: string, why = 'which was not given'): ToolError {
+  return new ToolError('SECRET_MISSING', `the step needs the secret ${id}, ${why}`, {
     hint: `give it: --secret id=${id},src=FILE, or --secret id=${id},env=NAME`,
   });
 }

@@ -3,11 +3,12 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { nearest, ToolError } from '../../core/index.ts';
 import type { ActiveSnapshot, SandboxMount } from '../../runtime/index.ts';
+import { sortPinned } from '../lock/lock-content.ts';
+import { countText } from '../lock/moves.ts';
 import type { PinnedPackage } from '../lock/pins.ts';
 import { missingFromApk, parseApkIndex, parseSimulated } from './apk-output.ts';
 import { apkHashOf } from './apk-package.ts';
 import { filesIn, goneFromArchive, makeFolders, PackageFiles, placeKept } from './package-files.ts';
-import { sortedSet } from './package-set.ts';
 import {
   insideFolder,
   lastLines,
@@ -48,7 +49,7 @@ async function find(site: PackageSite, request: PackageRequest, options: AskOpti
     if (one !== undefined) return one;
     throw new ToolError('PACKAGES_FAILED', `apk would install ${name} ${version}, which no index of the image has`);
   });
-  return { packages: sortedSet(found), security: new Set() };
+  return { packages: sortPinned(found), security: new Set() };
 }
 
 async function install(
@@ -63,7 +64,7 @@ async function install(
   await placeApks(site, packages, path.join(scratch.path, 'files'), options);
   await makeRepository(site, scratch.path);
 
-  site.onStatus(`installing ${packages.length} packages`);
+  site.onStatus(`installing ${countText(packages.length)}`);
   const mounts = [bind(path.join(scratch.path, 'repository'), repositoryFolder, true)];
   // What is in the repository was checked one by one; its index is ours and has no signature.
   const argv = [
@@ -86,11 +87,11 @@ async function placeApks(
   const files = new PackageFiles(site.workshop, apkHashOf);
   const missing = await placeKept(files, packages, folder, fileName, site);
   if (missing.length === 0) return;
-  needNetwork(site, `${missing.length} packages are to be downloaded`);
+  needNetwork(site, `${countText(missing.length)} must be downloaded`);
   await using indexes = await openIndexes(site);
   await using scratch = await (await site.workshop.scratch()).make('apks');
   await refreshed(site, indexes, options);
-  site.onStatus(`downloading ${missing.length} packages`);
+  site.onStatus(`downloading ${countText(missing.length)}`);
   const cached = [...asking, '--cache-max-age', maxAgeMinutes];
   const mounts = [...indexes.mounts, bind(scratch.path, fetchFolder, false)];
   const names = missing.map(({ name }) => name);

@@ -1,9 +1,9 @@
 import { nearest, ToolError } from '../../core/index.ts';
 import type { SandboxMount } from '../../runtime/index.ts';
+import { sortPinned } from '../lock/lock-content.ts';
 import { missingPackages, parsePrintedUris } from './apt-output.ts';
 import { asking, indexFolder } from './apt-settings.ts';
 import { makeFolders } from './package-files.ts';
-import { sortedSet } from './package-set.ts';
 import { lastLines, needNetwork, type PackageSite, rootFolder, runTool, type ToolResult } from './package-site.ts';
 import type { AskOptions, FoundPackages } from './package-tool.ts';
 import type { PackageRequest } from './question.ts';
@@ -29,7 +29,7 @@ export async function findByApt(
     );
   }
   const security = files.filter((file) => /security/i.test(file.uri)).map((file) => file.package.name);
-  return { packages: sortedSet(files.map((file) => file.package)), security: new Set(security) };
+  return { packages: sortPinned(files.map((file) => file.package)), security: new Set(security) };
 }
 
 export interface Indexes extends AsyncDisposable {

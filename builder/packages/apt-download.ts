@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { ToolError } from '../../core/index.ts';
 import type { SandboxMount } from '../../runtime/index.ts';
+import { countText } from '../lock/moves.ts';
 import type { PinnedPackage } from '../lock/pins.ts';
 import { openIndexes, refreshed } from './apt-archive.ts';
 import { aptArgument, archiveName, missingPackages } from './apt-output.ts';
@@ -33,11 +34,11 @@ async function fetchAll(
   files: PackageFiles,
   options: AskOptions,
 ): Promise<void> {
-  needNetwork(site, `${packages.length} packages are to be downloaded`);
+  needNetwork(site, `${countText(packages.length)} must be downloaded`);
   await using folder = await openIndexes(site);
   await using scratch = await (await site.workshop.scratch()).make('debs');
   await refreshed(site, folder, options);
-  site.onStatus(`downloading ${packages.length} packages`);
+  site.onStatus(`downloading ${countText(packages.length)}`);
   const mounts: SandboxMount[] = [
     ...folder.mounts,
     { kind: 'bind', source: scratch.path, destination: fetchFolder, readOnly: false },

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type ActiveSnapshot, RootView, type SandboxMount } from '../../runtime/index.ts';
+import { countText } from '../lock/moves.ts';
 import type { PinnedPackage } from '../lock/pins.ts';
 import { findByApt } from './apt-archive.ts';
 import { placeDebs } from './apt-download.ts';
@@ -32,7 +33,7 @@ async function install(
   const debs = path.join(scratch.path, 'debs');
   await placeDebs(site, packages, debs, options);
 
-  site.onStatus(`installing ${packages.length} packages`);
+  site.onStatus(`installing ${countText(packages.length)}`);
   const mounts: SandboxMount[] = [
     { kind: 'bind', source: debs, destination: debFolder, readOnly: true },
     { kind: 'bind', source: path.join(scratch.path, 'state'), destination: stateFolder, readOnly: false },

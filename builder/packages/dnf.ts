@@ -2,10 +2,11 @@ import { mkdir, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, nearest, removeTree, ToolError } from '../../core/index.ts';
 import type { ActiveSnapshot, SandboxMount } from '../../runtime/index.ts';
+import { sortPinned } from '../lock/lock-content.ts';
+import { countText } from '../lock/moves.ts';
 import type { PinnedPackage } from '../lock/pins.ts';
 import { parseRpmLines, rpmFormat } from './installed.ts';
 import { filesIn, goneFromArchive, makeFolders, PackageFiles, placeKept, sha256OfFile } from './package-files.ts';
-import { sortedSet } from './package-set.ts';
 import {
   insideFolder,
   lastLines,
@@ -51,7 +52,7 @@ async function find(site: PackageSite, request: PackageRequest, options: AskOpti
   const packages = await readPackages(site, fetched.path);
   const files = new PackageFiles(site.workshop, sha256OfFile);
   for (const { file, one } of packages) await files.adopt(path.join(fetched.path, file), one, site);
-  return { packages: sortedSet(packages.map(({ one }) => one)), security: new Set() };
+  return { packages: sortPinned(packages.map(({ one }) => one)), security: new Set() };
 }
 
 async function install(
@@ -65,7 +66,7 @@ async function install(
   await makeFolders(scratch.path, ['rpms', 'state']);
   const rpms = path.join(scratch.path, 'rpms');
   await placeRpms(site, packages, rpms, options);
-  site.onStatus(`installing ${packages.length} packages`);
+  site.onStatus(`installing ${countText(packages.length)}`);
   const mounts = [bind(rpms, fetchFolder, true), bind(path.join(scratch.path, 'state'), stateFolder, false)];
   const argv = [
     ...settings(stateFolder, { install_weak_deps: '0', localpkg_gpgcheck: '0', reposdir: '/dev/null' }),
@@ -85,8 +86,8 @@ async function placeRpms(
   const files = new PackageFiles(site.workshop, sha256OfFile);
   const missing = await placeKept(files, packages, folder, rpmName, site);
   if (missing.length === 0) return;
-  needNetwork(site, `${missing.length} packages are to be downloaded`);
-  site.onStatus(`downloading ${missing.length} packages`);
+  needNetwork(site, `${countText(missing.length)} must be downloaded`);
+  site.onStatus(`downloading ${countText(missing.length)}`);
   // All of the set: one that is kept may be what another needs.
   const names = packages.map(({ name, version, architecture }) => `${name}-${version}.${architecture}`);
   await using fetched = await download(site, names, false, options);

@@ -1,8 +1,8 @@
 import { RootView } from '../../runtime/index.ts';
 import { parseStanzas } from '../bootstrap/apt-sources.ts';
+import { sortPinned } from '../lock/lock-content.ts';
 import type { PinnedPackage } from '../lock/pins.ts';
 import type { PackageManager } from '../plan/plan.ts';
-import { sortedSet } from './package-set.ts';
 import { type PackageSite, runTool } from './package-site.ts';
 
 /** A status file of a whole desktop has 10 MB. */
@@ -22,11 +22,11 @@ export async function installedPackages(site: PackageSite, manager: PackageManag
   const view = new RootView(site.workshop.options.launcher, site.parent);
   switch (manager) {
     case 'apt':
-      return sortedSet(await dpkgPackages(view));
+      return sortPinned(await dpkgPackages(view));
     case 'apk':
-      return sortedSet(await apkPackages(view));
+      return sortPinned(await apkPackages(view));
     case 'dnf':
-      return sortedSet(await rpmPackages(site));
+      return sortPinned(await rpmPackages(site));
   }
 }
 

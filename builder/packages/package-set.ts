@@ -1,11 +1,5 @@
 import type { PinnedPackage } from '../lock/pins.ts';
 
-/** Sorted by name, architecture and version; each once. */
-export function sortedSet(packages: Iterable<PinnedPackage>): PinnedPackage[] {
-  const byText = new Map(Array.from(packages, (one) => [packageText(one), one]));
-  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
-}
-
 /** `nginx=1.22.1-9 amd64 sha256:…`: one line of a step's key, and of what `kiln explain` shows. */
 export function packageText({ name, version, architecture, hash }: PinnedPackage): string {
   return [`${name}=${version}`, architecture, ...(hash === '' ? [] : [hash])].join(' ');
@@ -29,7 +23,7 @@ export function setChanges(
   });
 }
 
-/** The set a record or file holds; undefined when it is none. */
+/** The set a record holds, as it stands there; undefined when it is none. */
 export function parseSet(value: unknown): PinnedPackage[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const packages: PinnedPackage[] = [];

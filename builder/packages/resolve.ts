@@ -1,6 +1,7 @@
 import { type CallOptions, canonicalJson, chainIdsOf, type Image, type Platform } from '../../core/index.ts';
 import type { BuildOptions } from '../engine/build-context.ts';
 import { assertRunnable } from '../engine/runnable.ts';
+import { sortPinned } from '../lock/lock-content.ts';
 import type { PinnedPackage } from '../lock/pins.ts';
 import type { PackageManager, PackagesStep } from '../plan/plan.ts';
 import type { Workshop } from '../workshop/workshop.ts';
@@ -54,19 +55,21 @@ export async function resolvePackages(
   const { pins, pull } = context.options;
   const mustAsk = pull || options.fresh === true;
   const pinned = pins.find('packages', key);
-  if (pinned !== undefined && !mustAsk) return { manager, packages: checked(pinned), key };
+  if (pinned !== undefined && !mustAsk) return { manager, packages: sortPinned(checked(pinned)), key };
 
   const { records } = context.workshop;
   const last = pinned ?? parseSet(await records.read('package-sets-v1', key));
   const isKnown = last !== undefined && !mustAsk;
-  const packages = isKnown
+  const found = isKnown
     ? last
     : await sightingOf(context.options).answers.run(key, async () => {
         const request: PackageRequest = { manager, names, recommends: step.recommends };
-        const found = await askArchive(context, layers, request, last, options);
-        await records.write('package-sets-v1', key, found);
-        return found;
+        const answer = await askArchive(context, layers, request, last, options);
+        await records.write('package-sets-v1', key, answer);
+        return answer;
       });
+  // A record may be of a Kiln with another order; wherever a set comes from, it gives one key.
+  const packages = sortPinned(found);
   pins.keep('packages', key, packages);
   return { manager, packages, key };
 }
