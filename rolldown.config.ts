@@ -38,26 +38,43 @@ export default [
   },
 ];
 
-/** `cli/kiln-NAME.ts`, and all that `cli/main-of-NAME.ts` always needs in one chunk. */
+/** `cli/kiln-NAME.ts`, and beside what that needs itself all that `cli/main-of-NAME.ts` always needs in one chunk. */
 function commandBundle(name: string) {
-  const always = new Set<string>();
-  const findAlways = {
-    name: 'find-always',
-    buildEnd(this: { getModuleInfo(id: string): { importedIds: string[] } | null }) {
-      always.add(path.join(import.meta.dirname, `cli/main-of-${name}.ts`));
-      for (const id of always) for (const imported of this.getModuleInfo(id)?.importedIds ?? []) always.add(imported);
+  let first: ReadonlySet<string> = new Set();
+  let always: ReadonlySet<string> = new Set();
+  const findNeeded = {
+    name: 'find-needed',
+    buildEnd(this: ModuleGraph) {
+      first = neededBy(this, `cli/kiln-${name}.ts`);
+      always = neededBy(this, `cli/main-of-${name}.ts`);
     },
   };
   return {
     ...common,
     input: { [name]: `cli/kiln-${name}.ts` },
-    plugins: [findAlways],
+    plugins: [findNeeded],
     output: {
       ...output,
       chunkFileNames: `chunks-${name}/[name]-[hash].js`,
-      codeSplitting: { groups: [{ name: 'always', test: (id: string) => always.has(id) }] },
+      codeSplitting: {
+        groups: [
+          { name: 'first', test: (id: string) => first.has(id) && always.has(id), priority: 2 },
+          { name: 'always', test: (id: string) => always.has(id), priority: 1 },
+        ],
+      },
     },
   };
+}
+
+interface ModuleGraph {
+  getModuleInfo(id: string): { readonly importedIds: readonly string[] } | null;
+}
+
+/** A module and all that it imports at once. */
+function neededBy(graph: ModuleGraph, file: string): ReadonlySet<string> {
+  const needed = new Set([path.join(import.meta.dirname, file)]);
+  for (const id of needed) for (const imported of graph.getModuleInfo(id)?.importedIds ?? []) needed.add(imported);
+  return needed;
 }
 
 function isWritten(part: string): boolean {

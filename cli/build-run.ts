@@ -19,11 +19,14 @@ import { exitCodes } from './exit-codes.ts';
 import { withRootFileSystems } from './privilege.ts';
 import { PausableProgress } from './progress/pausable.ts';
 import { openProgress, progressMode } from './progress/progress.ts';
+import { overhear, rememberBuild } from './remember-build.ts';
 import { checkShellFlags, shellAfterBuild, shellOnFailure } from './step-shell.ts';
 import type { Sink } from './terminal.ts';
 
 /** `kiln build`. */
-export async function runBuild(context: Context, flags: BuildFlags, folder: string): Promise<number> {
+export async function runBuild(given: Context, flags: BuildFlags, folder: string): Promise<number> {
+  const heard = overhear(given);
+  const { context } = heard;
   checkShellFlags(context, flags);
   const request = await readBuildRequest(context, flags, folder);
   warnOfUnknownStages(context, request);
@@ -40,6 +43,7 @@ export async function runBuild(context: Context, flags: BuildFlags, folder: stri
     const { out, err } = context.terminal;
     const sink = request.exports.usesStandardOutput ? err : out;
     printResult(context, sink, flags, result, use && (await contextReport(use, context)));
+    await rememberBuild(process, heard, flags, request, result, workshop);
     return exitCodes.ok;
   });
 }

@@ -65,7 +65,7 @@ const kindNames: Readonly<Record<StoreItem['kind'] | 'images', string>> = {
   'cache-mount': 'Cache mounts',
   git: 'Git repositories',
   packages: 'Package archives',
-  code: 'Compiled code of Kiln',
+  code: 'What makes Kiln start faster',
   garbage: 'Nothing refers to it',
 };
 

@@ -204,8 +204,11 @@ export class OciLayout implements Target {
     await using _lock = await this.#locks.acquire(indexLock, 'exclusive', options);
     const before = await this.#reader.readIndex();
     const after = await change(before);
-    if (after !== before)
-      await writeFileAtomic(path.join(this.#reader.folder, 'index.json'), serializeLayoutIndex(after));
+    const bytes = serializeLayoutIndex(after);
+    // The same name for the same image again: nothing changes, and whoever watches the file sees that.
+    if (bytes !== serializeLayoutIndex(before)) {
+      await writeFileAtomic(path.join(this.#reader.folder, 'index.json'), bytes);
+    }
   }
 
   async #checkComplete(descriptor: Descriptor, options: CallOptions, seen: Set<string>): Promise<void> {

@@ -17,6 +17,8 @@ export const cacheFolders: readonly CacheFolder[] = [
   { kind: 'git', folder: gitFolder, lockOf: gitLock },
   // What V8 made of Kiln's own code (cli/kiln.ts): a folder for each version of Node.
   { kind: 'code', folder: 'code', lockOf: (entry) => `code-${entry}` },
+  // What unchanged builds said (cli/unchanged-build.ts).
+  { kind: 'code', folder: 'unchanged', lockOf: (entry) => `unchanged-${entry}` },
   { kind: 'packages', folder: rootsFolder, lockOf: rootLock },
   { kind: 'packages', folder: filesFolder, lockOf: fileLock },
 ];
