@@ -7,7 +7,7 @@ import { isRoot } from '../requirements.ts';
 const packageRoot = path.dirname(path.dirname(import.meta.dirname));
 
 it.each([
-  ['kiln/builder', 'buildImage'],
+  ['kiln/builder', 'buildImages'],
   ['kiln/registry', 'copyImage'],
   ['kiln/runtime', 'openLauncher'],
   ['kiln/rebuild', 'checkImages'],
