@@ -13,7 +13,8 @@ export interface ToolOptions extends CallOptions {
   readonly onOutput?: ((line: string) => void) | undefined;
 }
 
-const searchPath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+/** Where programs of the system are looked for, whatever the caller's PATH. */
+export const searchPath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** The same for every user and machine, so that nothing of it reaches a maintainer script. */
 const environment = {
@@ -68,7 +69,7 @@ export class ToolFailure extends Error {
 }
 
 /** @throws ToolError ENVIRONMENT_MISSING_TOOL */
-export async function requireTool(name: string, packageName: string): Promise<void> {
+export async function requireTool(name: string, packageName: string, purpose = 'a bootstrap'): Promise<void> {
   for (const folder of searchPath) {
     const found = await access(path.join(folder, name), constants.X_OK).then(
       () => true,
@@ -76,7 +77,7 @@ export async function requireTool(name: string, packageName: string): Promise<vo
     );
     if (found) return;
   }
-  throw new ToolError('ENVIRONMENT_MISSING_TOOL', `a bootstrap needs ${name}, which this machine does not have`, {
+  throw new ToolError('ENVIRONMENT_MISSING_TOOL', `${purpose} needs ${name}, which this machine does not have`, {
     hint: `apt-get install -y ${packageName}`,
   });
 }

@@ -1,6 +1,7 @@
 import { nearest, ToolError } from '../../core/index.ts';
 import { type ByteString, byteString, displayPath } from '../../runtime/index.ts';
 import { compilePattern } from '../buildfile/patterns.ts';
+import { joinPath, pathParts } from './path-parts.ts';
 import { readable } from './readable-path.ts';
 import type { SourceTree } from './source-tree.ts';
 
@@ -13,16 +14,6 @@ export interface FoundPath {
 }
 
 const wildcards = /[*?[\\]/;
-
-/** The components of a pattern; `..` stops at the root. */
-export function pathParts(pattern: string): string[] {
-  const parts: string[] = [];
-  for (const part of pattern.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return parts;
-}
 
 /**
  * How many components are before `/./`: what `parents` leaves away.
@@ -59,15 +50,16 @@ export async function findPaths(tree: SourceTree, pattern: readonly string[]): P
   return found;
 
   async function visit(below: ByteString): Promise<void> {
-    for (const name of await tree.list(join(top, below))) {
-      const relative = join(below, name);
+    for (const name of await tree.list(joinPath(top, below))) {
+      const relative = joinPath(below, name);
       const text = readable(relative);
       const isWanted = wanted.matches(text);
       if (!isWanted && !wanted.mayMatchBelow(text)) continue;
-      const real = join(top, relative);
+      const real = joinPath(top, relative);
       const type = await tree.typeOf(real);
       if (type === undefined) continue;
-      if (isWanted) found.push({ shown: join(fixed, relative), real: type === 'symlink' ? await target(real) : real });
+      if (isWanted)
+        found.push({ shown: joinPath(fixed, relative), real: type === 'symlink' ? await target(real) : real });
       else if (type === 'directory') await visit(relative);
     }
   }
@@ -90,9 +82,4 @@ export async function notFound(tree: SourceTree, pattern: string): Promise<ToolE
         ? 'check the path, and whether the ignore file drops it'
         : `did you mean ${JSON.stringify([...parts.slice(0, -1), guess].join('/'))}?`,
   });
-}
-
-function join(directory: ByteString, name: ByteString): ByteString {
-  if (directory === '' || name === '') return (directory + name) as ByteString;
-  return `${directory}/${name}` as ByteString;
 }

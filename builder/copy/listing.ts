@@ -11,8 +11,6 @@ import type { Match } from './select.ts';
 export interface Listing {
   /** `type mode time [owner] [xattrs] [size content] [target] path`, a line for each entry, in order. */
   readonly text: string;
-  /** The lines of `text`. */
-  readonly lines: readonly string[];
   readonly digest: Digest;
 }
 
@@ -60,13 +58,7 @@ class LineText {
     this.#flush();
     const text = this.#portions.join('').slice(0, -1);
     const digest = parseDigest(`sha256:${this.#hash.digest('hex')}`);
-    return {
-      text,
-      digest,
-      get lines() {
-        return text === '' ? [] : text.split('\n');
-      },
-    };
+    return { text, digest };
   }
 
   #flush(): void {

@@ -10,6 +10,7 @@ import {
   type RootView,
 } from '../../runtime/index.ts';
 import { keepLinksBehindFiles } from './link-order.ts';
+import { joinPath, pathParts } from './path-parts.ts';
 import type { Match } from './select.ts';
 
 export interface Placement {
@@ -48,7 +49,7 @@ export async function placeMatches(
   const asDirectory = saysDirectory || several || (await layer.isDirectory(written));
   for (const match of matches) {
     options.signal?.throwIfAborted();
-    await layer.add(match, match.isDirectory || !asDirectory ? written : join(written, match.name));
+    await layer.add(match, match.isDirectory || !asDirectory ? written : joinPath(written, match.name));
   }
   return layer.entries();
 }
@@ -84,14 +85,14 @@ class PlacedLayer {
     const hasLinks = match.entries.some(({ type }) => type === 'hardlink');
     if (match.isDirectory) await this.#folder(written);
     for (const entry of match.entries) {
-      const goal = join(written, entry.path);
+      const goal = joinPath(written, entry.path);
       if (entry.type === 'directory') {
         if (!this.#folders.has(goal)) await this.#folder(goal, entry);
         continue;
       }
       const [above, name] = split(goal);
       const folder = this.#folders.get(above) ?? (await this.#folder(above));
-      const path = join(folder.path, name);
+      const path = joinPath(folder.path, name);
       if (goal === '' || this.#entries.has(path) || !folder.isNew) await this.#requireNoDirectory(path);
       if (path.length > maxPathBytes) throw tooLong(path);
       if (hasLinks) finalPaths.set(entry.path, path);
@@ -110,7 +111,7 @@ class PlacedLayer {
     if (known !== undefined) return known;
     const [above, name] = split(written);
     const parent = this.#folders.get(above) ?? (await this.#folder(above));
-    const folder = await this.#announce(parent, join(parent.path, name), source);
+    const folder = await this.#announce(parent, joinPath(parent.path, name), source);
     this.#folders.set(written, folder);
     return folder;
   }
@@ -177,11 +178,7 @@ class PlacedLayer {
 
 /** The written path of a destination; `..` stops at the root. */
 function destination(text: string): ByteString {
-  const parts: ByteString[] = [];
-  for (const part of text.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(byteString(part));
-  }
+  const parts = pathParts(text).map(byteString);
   if (parts.some((name) => name.length > maxNameBytes)) {
     throw new ToolError('COPY_DESTINATION_INVALID', `the destination has a name of over ${maxNameBytes} bytes`);
   }
@@ -192,11 +189,6 @@ function destination(text: string): ByteString {
 function split(path: ByteString): readonly [ByteString, ByteString] {
   const slash = path.lastIndexOf('/');
   return [path.slice(0, Math.max(0, slash)) as ByteString, path.slice(slash + 1) as ByteString];
-}
-
-function join(parent: ByteString, name: ByteString): ByteString {
-  if (parent === '' || name === '') return (parent + name) as ByteString;
-  return `${parent}/${name}` as ByteString;
 }
 
 function timeOf(file: Buffer): FileTime {

@@ -3,8 +3,9 @@ import type { CallOptions } from '../../core/index.ts';
 import type { ByteString, Entry } from '../../runtime/index.ts';
 import { ignoreRules } from '../buildfile/ignore.ts';
 import { specialFiles } from './context-errors.ts';
-import { type FoundPath, findPaths, notFound, pathParts, pivotOf } from './find-paths.ts';
+import { type FoundPath, findPaths, notFound, pivotOf } from './find-paths.ts';
 import { LeftOutFiles } from './left-out-files.ts';
+import { joinPath, pathParts } from './path-parts.ts';
 import { readable } from './readable-path.ts';
 import type { SourceTree } from './source-tree.ts';
 
@@ -85,12 +86,12 @@ class Selection {
     for (const { real, shown } of found) {
       const parts = shown.split('/').filter((part) => part !== '');
       const kept = parts.slice(pivot).join('/') as ByteString;
-      const inside = await this.#entries(real, (relative) => join(kept, relative));
+      const inside = await this.#entries(real, (relative) => joinPath(kept, relative));
       // Folders of what is all excluded are not made.
       if (inside.length > 0) entries.push(...(await this.#foldersAbove(parts, pivot, parents)));
       for (const entry of inside) {
-        const path = join(kept, entry.path);
-        if (entry.type === 'hardlink') entries.push({ ...entry, path, target: join(kept, entry.target) });
+        const path = joinPath(kept, entry.path);
+        if (entry.type === 'hardlink') entries.push({ ...entry, path, target: joinPath(kept, entry.target) });
         else entries.push({ ...entry, path });
       }
     }
@@ -161,9 +162,4 @@ function isSpecial({ type }: Entry): boolean {
 
 function lastOf(path: ByteString): ByteString {
   return path.slice(path.lastIndexOf('/') + 1) as ByteString;
-}
-
-function join(directory: ByteString, name: ByteString): ByteString {
-  if (directory === '' || name === '') return (directory + name) as ByteString;
-  return `${directory}/${name}` as ByteString;
 }

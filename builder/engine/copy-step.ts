@@ -10,7 +10,7 @@ import type { BuildContext, StepScope } from './build-context.ts';
 import { cachedLayer, commonPreimage, type LayerOutcome } from './cached-layer.ts';
 import { openSelection } from './copy-selection.ts';
 import type { StageState } from './stage-state.ts';
-import { userIn } from './user-lookup.ts';
+import { ownerIn } from './user-lookup.ts';
 
 /** Copies files into the stage: from source to tar, without unpacking anything. */
 export async function copyStep(
@@ -74,22 +74,5 @@ async function ownerOf(
 ): Promise<{ owner?: { uid: number; gid: number } }> {
   if (keepsOwner(step)) return {};
   if (step.owner === undefined) return { owner: { uid: 0, gid: 0 } };
-  const { uid, gid } = await ownerIn(context, state, step.owner, options);
-  return { owner: { uid, gid } };
-}
-
-/** Docker gives `--chown 5` the group 5 as well, unlike `user = "5"`. */
-async function ownerIn(
-  context: BuildContext,
-  state: StageState,
-  owner: string,
-  options: CallOptions,
-): Promise<{ uid: number; gid: number }> {
-  if (/^[0-9]+$/.test(owner)) return { uid: Number(owner), gid: Number(owner) };
-  if (/^[0-9]+:[0-9]+$/.test(owner)) {
-    const [uid, gid] = owner.split(':').map(Number);
-    return { uid: uid ?? 0, gid: gid ?? 0 };
-  }
-  const snapshot = await context.workshop.snapshotOf(state.layers, options);
-  return userIn(context, snapshot, owner, options);
+  return { owner: await ownerIn(context, state, step.owner, options) };
 }

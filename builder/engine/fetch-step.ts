@@ -11,7 +11,7 @@ import type { Preimage } from '../workshop/step-cache.ts';
 import type { BuildContext, StepScope } from './build-context.ts';
 import { cachedLayer, commonPreimage, type LayerOutcome } from './cached-layer.ts';
 import type { StageState } from './stage-state.ts';
-import { userIn } from './user-lookup.ts';
+import { ownerIn } from './user-lookup.ts';
 
 /** Brings a file, the content of an archive, or a commit of a repository from the network into the stage. */
 export async function fetchStep(
@@ -81,17 +81,4 @@ function accessOf({ options }: BuildContext, { signal, vertex }: StepScope): Fet
     sshKnownHosts: options.sshKnownHosts,
     onStatus: (text) => options.onEvent({ type: 'status', vertex, text }),
   };
-}
-
-/** Docker gives `--chown 5` the group 5 as well. */
-async function ownerIn(
-  context: BuildContext,
-  state: StageState,
-  owner: string,
-  scope: StepScope,
-): Promise<{ readonly uid: number; readonly gid: number }> {
-  const numbers = /^([0-9]+)(?::([0-9]+))?$/.exec(owner);
-  if (numbers !== null) return { uid: Number(numbers[1]), gid: Number(numbers[2] ?? numbers[1]) };
-  const { uid, gid } = await userIn(context, await context.workshop.snapshotOf(state.layers, scope), owner, scope);
-  return { uid, gid };
 }

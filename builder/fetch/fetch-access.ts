@@ -19,7 +19,7 @@ export interface FetchAccess extends CallOptions {
 }
 
 /** The text of a secret without the line break that editors put behind it; the first that exists. */
-export async function findSecret(ids: readonly string[], access: FetchAccess): Promise<string | undefined> {
+async function findSecret(ids: readonly string[], access: FetchAccess): Promise<string | undefined> {
   for (const id of ids) {
     const bytes = await access.secrets.find(id, access);
     const text = bytes?.toString('utf8').trim();

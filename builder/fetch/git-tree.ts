@@ -37,7 +37,7 @@ export async function listCommit(mirror: GitMirror, commit: string, access: Fetc
 }
 
 /** `MODE TYPE ID SIZE\tPATH\0` for each file. git-ls-tree(1) */
-export function parseTree(output: Buffer, name: string): GitFile[] {
+function parseTree(output: Buffer, name: string): GitFile[] {
   const files: GitFile[] = [];
   for (let at = 0; at < output.length; ) {
     const end = output.indexOf(0, at);

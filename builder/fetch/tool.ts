@@ -1,8 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, constants } from 'node:fs/promises';
-import path from 'node:path';
-import { type CallOptions, ToolError } from '../../core/index.ts';
+import type { CallOptions } from '../../core/index.ts';
+import { requireTool, searchPath } from '../bootstrap/tool-process.ts';
 
 export interface RunningTool extends AsyncDisposable {
   readonly child: ChildProcess;
@@ -11,8 +10,6 @@ export interface RunningTool extends AsyncDisposable {
   /** Ends it and all it started. */
   kill(): void;
 }
-
-const searchPath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /**
  * Starts a program of the system in a process group of its own and with the given environment only. It is gone, with
@@ -29,8 +26,9 @@ export async function startTool(
     readonly stdio: SpawnOptions['stdio'];
   },
 ): Promise<RunningTool> {
+  await requireTool(argv[0], options.packageName, options.purpose);
+  // No later: an abort between here and the listener below would not be heard.
   options.signal?.throwIfAborted();
-  await requireTool(argv[0], options);
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...argv], {
     stdio: options.stdio,
     detached: true,
@@ -58,22 +56,6 @@ export async function startTool(
       await ended().catch(() => {});
     },
   };
-}
-
-async function requireTool(
-  name: string,
-  { purpose, packageName }: { readonly purpose: string; readonly packageName: string },
-): Promise<void> {
-  for (const folder of searchPath) {
-    const isHere = await access(path.join(folder, name), constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (isHere) return;
-  }
-  throw new ToolError('ENVIRONMENT_MISSING_TOOL', `${purpose} needs ${name}, which this machine does not have`, {
-    hint: `apt-get install -y ${packageName}`,
-  });
 }
 
 function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
