@@ -3,7 +3,7 @@ import type { ArrayItem, Assignment, Value } from './toml-syntax.ts';
 import { normalKey, normalScalar } from './written-text.ts';
 
 /** Longer lines are broken where an array allows it. */
-export const maxWidth = 100;
+const maxWidth = 100;
 
 /** A shorter array within a table stays on its line, however long that is: its parts would be read with more effort. */
 const minBrokenWidth = 40;

@@ -1,6 +1,5 @@
-import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { type CallOptions, ToolError } from '../../core/index.ts';
+import { type CallOptions, realPathInside, ToolError } from '../../core/index.ts';
 import type { OpenedContext } from '../engine/open-context.ts';
 import { readWholeText, rewriteFile } from '../format/rewrite-file.ts';
 import { type Finding, type LintInput, type LintResult, lintBuildfile } from './lint.ts';
@@ -37,15 +36,13 @@ export async function fixBuildfile(input: LintInput, options: CallOptions = {}):
 
 /** Absolute paths by name, of those that really lie in the context. */
 async function filesToFix({ contextFolder, buildfile, buildfileName, includes }: OpenedContext) {
-  const root = await realpath(contextFolder);
   const all = [
     [buildfileName, buildfile] as const,
     ...includes.files.map(({ name, folder }) => [name, path.join(folder, path.basename(name))] as const),
   ];
   const files = new Map<string, string>();
   for (const [name, file] of all) {
-    const relative = path.relative(root, await realpath(file));
-    if (relative !== '..' && !relative.startsWith(`..${path.sep}`)) files.set(name, file);
+    if ((await realPathInside(file, [contextFolder])) !== undefined) files.set(name, file);
   }
   return files;
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { CallOptions } from '../../core/index.ts';
 import { declaredArgs } from '../buildfile/declared-args.ts';
-import { parseParts } from '../buildfile/parts.ts';
+import { type BuildfilePart, parseParts } from '../buildfile/parts.ts';
 import { BuildfileError, type Problem } from '../buildfile/problems.ts';
 import type { OpenedContext } from '../engine/open-context.ts';
 import type { LockContent } from '../lock/lock-content.ts';
@@ -77,17 +77,16 @@ function requireValid({ context, plan }: LintInput): void {
     planBuildfile(context.buildfileText, context.buildfileName, plan);
   } catch (error) {
     if (!(error instanceof BuildfileError)) throw error;
-    const required = requiredArguments(context, plan);
+    const { parts, texts } = parseParts(mainFile(context), plan.includes);
+    const required = requiredArguments(parts);
     const mistakes = error.problems.filter((problem) => !isMissing(problem, required));
     if (mistakes.length === 0) return;
-    const { texts } = parseParts(mainFile(context), plan.includes);
     throw new BuildfileError(mistakes, texts);
   }
 }
 
 /** Where arguments are declared that have to be given. */
-function requiredArguments(context: OpenedContext, plan: PlanOptions): ReadonlySet<string> {
-  const { parts } = parseParts(mainFile(context), plan.includes);
+function requiredArguments(parts: readonly BuildfilePart[]): ReadonlySet<string> {
   const required = [...declaredArgs(parts).args.values()].filter((arg) => arg.required);
   return new Set(required.map(({ name, document }) => placeText(document.keyPosition(['args', name]))));
 }

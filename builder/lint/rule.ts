@@ -32,3 +32,8 @@ export interface Rule {
   readonly isFixable?: boolean;
   check(subject: LintSubject): Iterable<Breach>;
 }
+
+/** A breach that is about a value, and underlines all of it. */
+export function valueBreach(file: LintFile, at: TomlPath, message: string): Breach {
+  return { file, at, span: file.valueSpan(at), message };
+}

@@ -1,7 +1,7 @@
 import { listed, quoted } from '../../buildfile/problems.ts';
 import type { ScriptCommand } from '../lint-script.ts';
 import type { ContextPath, LintStep } from '../lint-step.ts';
-import type { Breach, Rule } from '../rule.ts';
+import { type Breach, type Rule, valueBreach } from '../rule.ts';
 import { allSteps, type LintSubject } from '../subject.ts';
 
 export const copyBeforeInstall: Rule = {
@@ -38,7 +38,7 @@ export const missingIgnoreFile: Rule = {
       const whole = contextPaths.find(({ path }) => path === '');
       if (verb !== 'copy' || whole === undefined || copied.length === 0) continue;
       const message = `${listed(copied.map(quoted))} will be copied too; write a .dockerignore that names it`;
-      yield { file, at: whole.at, span: file.valueSpan(whole.at), message };
+      yield valueBreach(file, whole.at, message);
     }
   },
 };
@@ -53,12 +53,7 @@ export const ignoredCopy: Rule = {
     for (const { file, contextPaths } of allSteps(subject)) {
       for (const { path, hasWildcard, at } of contextPaths) {
         if (hasWildcard || path === '' || ignore.mayContainIncluded(path) || !ignore.isIgnored(path)) continue;
-        yield {
-          file,
-          at,
-          span: file.valueSpan(at),
-          message: `the ignore file leaves ${quoted(path)} out of the context`,
-        };
+        yield valueBreach(file, at, `the ignore file leaves ${quoted(path)} out of the context`);
       }
     }
   },
@@ -74,7 +69,7 @@ export const missingSource: Rule = {
     for (const { file, contextPaths } of allSteps(subject)) {
       for (const { path, hasWildcard, at } of contextPaths) {
         if (hasWildcard || !missing.has(path)) continue;
-        yield { file, at, span: file.valueSpan(at), message: `there is no ${quoted(path)} in the context` };
+        yield valueBreach(file, at, `there is no ${quoted(path)} in the context`);
       }
     }
   },
@@ -103,7 +98,7 @@ function findInstall(
 
 function copyBreach({ file }: LintStep, { at }: ContextPath, { command, manifests }: Install): Breach {
   const message = `every changed file makes ${quoted(command)} install all again; copy ${listed(manifests.map(quoted))} first, and the rest after it`;
-  return { file, at, span: file.valueSpan(at), message };
+  return valueBreach(file, at, message);
 }
 
 type Manifests = readonly [verbs: RegExp, files: readonly string[]];

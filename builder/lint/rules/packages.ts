@@ -1,7 +1,7 @@
 import { quoted } from '../../buildfile/problems.ts';
 import type { TomlPath } from '../../buildfile/toml.ts';
 import type { LintFile } from '../lint-file.ts';
-import type { Edit, Rule } from '../rule.ts';
+import { type Edit, type Rule, valueBreach } from '../rule.ts';
 import type { LintSubject } from '../subject.ts';
 
 export const unsortedPackages: Rule = {
@@ -12,7 +12,7 @@ export const unsortedPackages: Rule = {
   isFixable: true,
   *check(subject) {
     for (const { file, at, names } of packageLists(subject)) {
-      const sorted = [...names].sort(byCodeUnit);
+      const sorted = names.toSorted();
       const index = names.findIndex((name, position) => name !== sorted[position]);
       if (index === -1) continue;
       const spans = names.map((_, position) => file.valueSpan([...at, position]));
@@ -42,13 +42,7 @@ export const repeatedPackage: Rule = {
           const entry = [...at, index];
           const fix = { start: file.valueSpan([...at, index - 1]).end, end: file.valueSpan(entry).end, text: '' };
           const message = `${quoted(name)} is in this list already`;
-          yield {
-            file,
-            at: entry,
-            span: file.valueSpan(entry),
-            message,
-            ...(hasComments(file, at) ? {} : { fix: [fix] }),
-          };
+          yield { ...valueBreach(file, entry, message), ...(hasComments(file, at) ? {} : { fix: [fix] }) };
         }
         seen.add(name);
       }
@@ -88,8 +82,4 @@ function hasComments(file: LintFile, at: TomlPath): boolean {
     from = element.valueEnd;
   }
   return file.text.slice(from, list.end).includes('#');
-}
-
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

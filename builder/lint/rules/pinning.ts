@@ -3,7 +3,7 @@ import { isCommit, parseFetchUrl } from '../../buildfile/fetch-url.ts';
 import { quoted } from '../../buildfile/problems.ts';
 import { gitPinKey } from '../../fetch/git-ref.ts';
 import type { FetchSource } from '../../plan/plan.ts';
-import type { Rule } from '../rule.ts';
+import { type Rule, valueBreach } from '../rule.ts';
 import { allSteps, sourcesOfStage } from '../subject.ts';
 
 export const unpinnedBase: Rule = {
@@ -20,7 +20,7 @@ export const unpinnedBase: Rule = {
         if (reference.digest !== undefined || reference.tag !== 'latest') continue;
         if (lock?.images.has(formatReference(reference))) continue;
         const message = `${quoted(from)} is whatever is the latest; name a version, or keep its digest in Buildfile.lock`;
-        yield { file: stage.file, at, span: stage.file.valueSpan(at), message };
+        yield valueBreach(stage.file, at, message);
       }
     }
   },
@@ -37,9 +37,8 @@ export const unpinnedFetch: Rule = {
       if (fetch === undefined || checksum !== undefined || fetch.includes('${')) continue;
       const source = parseFetchUrl(fetch);
       if (typeof source === 'string' || isHeld(source, subject.lock)) continue;
-      const fetchAt = [...at, 'fetch'];
       const message = `nothing says what ${quoted(fetch)} has to bring; add a checksum, or commit the Buildfile.lock that kiln build writes`;
-      yield { file, at: fetchAt, span: file.valueSpan(fetchAt), message };
+      yield valueBreach(file, [...at, 'fetch'], message);
     }
   },
 };
@@ -53,13 +52,7 @@ export const httpFetch: Rule = {
     for (const { file, at, content } of allSteps(subject)) {
       const host = /^http:\/\/([^/:]+|\[[^\]]*\])/.exec(content.fetch ?? '')?.[1];
       if (host === undefined || /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(host)) continue;
-      const fetchAt = [...at, 'fetch'];
-      yield {
-        file,
-        at: fetchAt,
-        span: file.valueSpan(fetchAt),
-        message: `${quoted(host)} is asked over http; write https`,
-      };
+      yield valueBreach(file, [...at, 'fetch'], `${quoted(host)} is asked over http; write https`);
     }
   },
 };

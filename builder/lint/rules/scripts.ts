@@ -2,7 +2,8 @@ import { quoted } from '../../buildfile/problems.ts';
 import { isShell, type LintScript, type ScriptCommand } from '../lint-script.ts';
 import type { LintStep } from '../lint-step.ts';
 import type { Breach, Rule } from '../rule.ts';
-import { allSteps, fromBelow } from '../subject.ts';
+import { nameOf } from '../shell-commands.ts';
+import { allSteps, fromBelow, type LintSubject } from '../subject.ts';
 
 export const cdInRun: Rule = {
   name: 'cd-in-run',
@@ -15,7 +16,7 @@ export const cdInRun: Rule = {
       const folder = first?.words[1];
       if (first?.name !== 'cd' || second === undefined || folder === undefined || /[$`~]/.test(folder.text)) continue;
       const message = `this script is all about ${quoted(folder.text)}; write workdir = "${folder.text.slice(0, 80)}" beside it`;
-      yield breachAt(step, first, message);
+      yield commandBreach(step, first, message);
     }
   },
 };
@@ -25,13 +26,8 @@ export const sudoInRun: Rule = {
   severity: 'warning',
   what: '`sudo` in a script.',
   why: 'Steps run as the user that the stage or the step names: sudo asks for a terminal, changes the environment, and stays in the image.',
-  *check(subject) {
-    for (const step of allSteps(subject)) {
-      const found = step.script?.commands.find(({ words }) => /(?:^|\/)sudo$/.test(words[0]?.text ?? ''));
-      if (found !== undefined)
-        yield breachAt(step, found, 'sudo has no use here; write user = "root" beside the script');
-    }
-  },
+  check: (subject) =>
+    firstCommands(subject, isSudo, () => 'sudo has no use here; write user = "root" beside the script'),
 };
 
 export const pipeHidesFailure: Rule = {
@@ -52,7 +48,7 @@ export const pipeHidesFailure: Rule = {
         const found = hiddenFailure(step.script, step.script.shell ?? step.content.shell ?? shell);
         if (found === undefined) continue;
         const message = `when ${quoted(found.name)} fails nobody notices; write shell = ["/bin/bash", "-euo", "pipefail", "-c"], or do without the pipe`;
-        yield breachAt(step, found, message);
+        yield commandBreach(step, found, message);
       }
     }
   },
@@ -72,7 +68,7 @@ export const downloadInRun: Rule = {
       const isRun = found.isPiped && script.commands.slice(at + 1, at + 2).some(({ name }) => isShell(name));
       if (!isRun && script.commands.some(isVerification)) continue;
       const what = isRun ? 'whatever comes is run unseen' : `nothing checks what ${quoted(found.name)} brings`;
-      yield breachAt(step, found, `${what}; use a fetch step with a checksum`);
+      yield commandBreach(step, found, `${what}; use a fetch step with a checksum`);
     }
   },
 };
@@ -82,13 +78,12 @@ export const packagesInRun: Rule = {
   severity: 'warning',
   what: 'Packages of the distribution that a script installs.',
   why: 'Such a step keeps old versions for ever, or runs for nothing. A `packages` step runs again when a version moves and only then, is locked, and leaves no lists and caches in the image.',
-  *check(subject) {
-    for (const step of allSteps(subject)) {
-      const found = step.script?.commands.find(isInstallation);
-      if (found === undefined) continue;
-      yield breachAt(step, found, `${quoted(found.name)} installs packages in a script; use a packages step`);
-    }
-  },
+  check: (subject) =>
+    firstCommands(
+      subject,
+      isInstallation,
+      ({ name }) => `${quoted(name)} installs packages in a script; use a packages step`,
+    ),
 };
 
 export const upgradeInRun: Rule = {
@@ -96,16 +91,23 @@ export const upgradeInRun: Rule = {
   severity: 'warning',
   what: 'A script that upgrades all packages.',
   why: 'It happens once, and then comes out of the cache. A newer base does it for every image, and `kiln rebuild` tells when there is one.',
-  *check(subject) {
-    for (const step of allSteps(subject)) {
-      const found = step.script?.commands.find(isUpgrade);
-      if (found !== undefined)
-        yield breachAt(step, found, 'this upgrades once, and never again; take a newer base instead');
-    }
-  },
+  check: (subject) =>
+    firstCommands(subject, isUpgrade, () => 'this upgrades once, and never again; take a newer base instead'),
 };
 
-function breachAt({ file, script }: LintStep, command: ScriptCommand, message: string): Breach {
+/** The first command of each script that is of a kind; later ones would say the same. */
+function* firstCommands(
+  subject: LintSubject,
+  isOfKind: (command: ScriptCommand) => boolean,
+  message: (command: ScriptCommand) => string,
+): Generator<Breach> {
+  for (const step of allSteps(subject)) {
+    const found = step.script?.commands.find(isOfKind);
+    if (found !== undefined) yield commandBreach(step, found, message(found));
+  }
+}
+
+function commandBreach({ file, script }: LintStep, command: ScriptCommand, message: string): Breach {
   if (script === undefined) throw new TypeError('a step without a script has no commands');
   const span = { start: command.words[0]?.start ?? 0, end: command.words.at(-1)?.end ?? 0 };
   return { file, at: script.at, span: script.spanOf(span), message };
@@ -118,6 +120,10 @@ function hiddenFailure(script: LintScript, shell: readonly string[] | undefined)
   if (shell !== undefined && !isShell(shell[0])) return undefined;
   if (/\bpipefail\b/.test(`${shell?.join(' ') ?? ''} ${script.text ?? ''}`)) return undefined;
   return script.commands.find(({ isPiped, name }) => isPiped && !neverFail.has(name));
+}
+
+function isSudo({ words }: ScriptCommand): boolean {
+  return nameOf(words[0]) === 'sudo';
 }
 
 function isDownload({ name, effective }: ScriptCommand): boolean {

@@ -53,7 +53,7 @@ const secretWord =
   /(?:^|_)(?:[A-Z0-9]*(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET)S?|PWORD|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY)(?:_|$)/i;
 const leadsToOne = /(?:^|_)PUBLIC(?:_|$)|_(?:FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|NAME|TTL|EXPIRY|LENGTH)$/i;
 
-export function isSecretName(name: string): boolean {
+function isSecretName(name: string): boolean {
   return name.length <= 200 && secretWord.test(name) && !leadsToOne.test(name);
 }
 

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { quoted } from '../../buildfile/problems.ts';
 import { tableKeys } from '../../buildfile/toml.ts';
 import type { LintFile, Span } from '../lint-file.ts';
-import type { Rule } from '../rule.ts';
+import { type Rule, valueBreach } from '../rule.ts';
 import { fromBelow, type LintStage, type LintSubject, sourcesOfStage } from '../subject.ts';
 
 export const unusedStage: Rule = {
@@ -53,8 +53,7 @@ export const unusedInclude: Rule = {
       for (const [index, included] of includesOf(file).entries()) {
         const target = byPath.get(pathOfInclude(file, included));
         if (target === undefined || used.has(target)) continue;
-        const at = ['include', index];
-        yield { file, at, span: file.valueSpan(at), message: `nothing of ${quoted(included)} is used` };
+        yield valueBreach(file, ['include', index], `nothing of ${quoted(included)} is used`);
       }
     }
   },
@@ -93,9 +92,8 @@ export const layerNameApart: Rule = {
       for (const { content, file, at } of steps) {
         const { layer } = content;
         if (layer !== undefined && layer !== before && seen.has(layer)) {
-          const layerAt = [...at, 'layer'];
           const message = `an earlier layer ${quoted(layer)} has ended; move the step to its neighbours, or give another name`;
-          yield { file, at: layerAt, span: file.valueSpan(layerAt), message };
+          yield valueBreach(file, [...at, 'layer'], message);
         }
         if (layer !== undefined) seen.add(layer);
         before = layer;
@@ -117,9 +115,8 @@ export const relativeWorkdir: Rule = {
         const { workdir } = content;
         if (workdir === undefined || isAbsolute(workdir)) isKnown ||= verb === 'workdir';
         else if (!isKnown) {
-          const workdirAt = [...at, 'workdir'];
           const message = `${quoted(workdir)} is below whatever the base's working directory is; write an absolute path`;
-          yield { file, at: workdirAt, span: file.valueSpan(workdirAt), message };
+          yield valueBreach(file, [...at, 'workdir'], message);
         }
       }
     }

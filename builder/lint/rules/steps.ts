@@ -3,7 +3,7 @@ import { quoted } from '../../buildfile/problems.ts';
 import type { TomlPath } from '../../buildfile/toml.ts';
 import type { LintFile } from '../lint-file.ts';
 import type { LintStep } from '../lint-step.ts';
-import type { Edit, Rule } from '../rule.ts';
+import { type Edit, type Rule, valueBreach } from '../rule.ts';
 import { allSteps, fromBelow, type LintStage, type LintSubject } from '../subject.ts';
 
 export const mode777: Rule = {
@@ -14,10 +14,7 @@ export const mode777: Rule = {
   *check(subject) {
     for (const { file, at, content, script } of allSteps(subject)) {
       const mode = typeof content.mode === 'string' ? findMode(content.mode) : content.mode;
-      if (mode !== undefined && isOpen(mode)) {
-        const modeAt = [...at, 'mode'];
-        yield { file, at: modeAt, span: file.valueSpan(modeAt), message: openMessage };
-      }
+      if (mode !== undefined && isOpen(mode)) yield valueBreach(file, [...at, 'mode'], openMessage);
       const word = script?.commands
         .filter(({ name }) => name === 'chmod')
         .flatMap(({ effective }) => effective.slice(1).find(({ text }) => !/^-[A-Za-z-]+$/.test(text)) ?? [])
@@ -94,9 +91,8 @@ export const hostNetwork: Rule = {
   *check(subject) {
     for (const { file, at, content } of allSteps(subject)) {
       if (content.network !== 'host') continue;
-      const networkAt = [...at, 'network'];
       const message = 'this step reaches all that listens on the machine; the default network leads outside too';
-      yield { file, at: networkAt, span: file.valueSpan(networkAt), message };
+      yield valueBreach(file, [...at, 'network'], message);
     }
   },
 };
