@@ -62,7 +62,7 @@ const from = choice(
   ],
   {
     description:
-      'What to start from: a stage, `scratch`, an image reference, `oci:PATH[:NAME]` (a layout on disk), or `bootstrap:debian/SUITE`.',
+      'What to start from: a stage, `scratch`, an image reference, `oci:PATH[:NAME]` (a layout on disk), `bootstrap:debian/SUITE`, or a named context (--build-context).',
   },
 );
 

@@ -5,7 +5,7 @@ import { hasStages, type ReadPart, stageNames } from './read.ts';
 import type { TomlPath } from './toml.ts';
 
 /** What the one stage of a file without `[stages]` is called. */
-export const unnamedStage = 'main';
+const unnamedStage = 'main';
 
 /** A stage as it was written. */
 export interface DeclaredStage {

@@ -31,7 +31,7 @@ export const mount = table(
     id: string({ description: 'Name of the cache; the directory unless said.', check: checkCacheId }),
     sharing: string({
       description:
-        'Who uses a cache at the same time: any number of steps (`shared`, the default), each its own (`private`), or one after the other (`locked`).',
+        'How steps that run at the same time use the cache: all of them together (`shared`, the default), each with a cache of its own (`private`), or one after the other (`locked`).',
       values: ['shared', 'private', 'locked'],
     }),
     secret: string({

@@ -41,7 +41,6 @@ const stageKeys = ['from', 'steps', 'image'];
 /** What a schema cannot say: which keys exclude each other. */
 function shapeProblems({ document, isMain }: BuildfilePart): Problem[] {
   const top = Object.keys(document.value);
-  const unfit = isMain && !hasStages(document) ? [] : top.filter((key) => stageKeys.includes(key));
   if (!isMain) {
     return top
       .filter((key) => stageKeys.includes(key) || key === 'default')
@@ -49,7 +48,9 @@ function shapeProblems({ document, isMain }: BuildfilePart): Problem[] {
         problemAt(`${quoted(key)} has no place in an included file; it holds args, stages and include`, key),
       );
   }
-  return unfit
+  if (!hasStages(document)) return [];
+  return top
+    .filter((key) => stageKeys.includes(key))
     .slice(0, 1)
     .map((key) =>
       problemAt(

@@ -15,7 +15,7 @@ export function holds(when: WhenContent, scope: ConditionScope): boolean {
   return failedTerm(when, scope) === undefined;
 }
 
-/** Why a condition does not hold: `it is there only when …`; undefined when it does. */
+/** Why a condition does not hold: `only when …`; undefined when it does. */
 export function whyNot(when: WhenContent, scope: ConditionScope): string | undefined {
   const name = failedTerm(when, scope);
   if (name === undefined) return undefined;
