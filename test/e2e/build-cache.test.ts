@@ -42,7 +42,7 @@ interface Built {
 async function build(kiln: Kiln, ...args: readonly string[]): Promise<Built> {
   const context = busyboxProject(kiln.account, 'app', files);
   const { status, stdout, stderr } = await kiln.run(['build', '--json', ...args, context]);
-  expect(stderr + status).toMatch(/0$/);
+  expect({ status, stderr }).toMatchObject({ status: 0 });
   return { ...JSON.parse(stdout), stderr };
 }
 

@@ -47,19 +47,22 @@ describe.skipIf(missing('busybox', 'unprivileged-user', 'overlay', 'pasta')).eac
 
       expect(outcome).toMatchObject({ status: 0 });
       expect(await siege.run(['inspect', 'victim'])).toMatchObject({ status: 0 });
-      expect(await siege.run(['explain', context])).toMatchObject({ stderr: expect.any(String) });
+      expect(await siege.run(['explain', '--json', '--context', context])).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('/run/secrets/token'),
+      });
     });
 
     it.skipIf(kind !== 'root')('a fork bomb under --pids-limit', async () => {
       const outcome = await run('b() { b | b & }; b; sleep 2; exit 3', ['--pids-limit', '50']);
 
-      expect(outcome).toMatchObject(refusal(3, /Buildfile:3/));
+      expect(outcome).toMatchObject(refusal(3, /can't fork/));
     });
 
     it.skipIf(kind !== 'root')('an eater of memory under --memory', async () => {
       const outcome = await run('awk \'BEGIN { a = "x"; while (1) a = a a }\'', ['--memory', '64m']);
 
-      expect(outcome).toMatchObject(refusal(3, /Buildfile:3/));
+      expect(outcome).toMatchObject(refusal(3, /killed: out of memory, limit 64 MiB/));
     });
 
     it('a filler of /dev/shm', async () => {
@@ -112,7 +115,7 @@ describe.skipIf(missing('busybox', 'unprivileged-user', 'overlay', 'pasta')).eac
 
     it('sees nothing of the machine', async () => {
       const outcome = await run(
-        `! ls ${siege.outside}; ls -d /proc/[0-9]* | wc -l; cat /proc/*/environ | tr '\\\\0' '\\\\n' | grep -c KILN || true; ls /dev; ls -l /proc/self/fd; id`,
+        `! ls ${siege.outside} || exit 1; ls -d /proc/[0-9]* | wc -l; cat /proc/*/environ | tr '\\0' '\\n' | grep -c KILN || true; ls /dev; ls -l /proc/self/fd; id`,
       );
 
       expect(outcome).toMatchObject({ status: 0, stderr: expect.stringMatching(/^#\d+ \S+ 0$/m) });
@@ -148,9 +151,9 @@ describe.skipIf(missing('busybox', 'unprivileged-user', 'overlay', 'pasta')).eac
       expect(outcome).toMatchObject({ status: 0, stderr: expect.stringMatching(/ 22 .* \/run\/secrets\/token$/m) });
     });
 
-    it('a /proc that is a symlink is as closed as any', async () => {
+    it('a /proc that is a symlink: what must not be read or written there still cannot be', async () => {
       const script =
-        'test -r /proc/1/cmdline; ! head -c 1 /elsewhere/kcore | grep -q .; ! (: >> /elsewhere/sys/kernel/panic); ! (: >> /elsewhere/sysrq-trigger)';
+        'test -r /proc/1/cmdline; ! head -c 1 /elsewhere/kcore | grep -q . || exit 1; ! (: >> /elsewhere/sys/kernel/panic) || exit 1; ! (: >> /elsewhere/sysrq-trigger)';
       const context = siege.context({
         Buildfile: stepsOnBase('copy = "links/", to = "/"', `run = "${script}"`),
         'links/a': '',
@@ -178,7 +181,7 @@ describe.skipIf(missing('busybox', 'unprivileged-user', 'overlay', 'pasta')).eac
 
     it('ten megabytes on one line, and bytes that are no text', async () => {
       const outcome = await run(
-        "head -c 10000000 /dev/zero | tr '\\\\0' x; head -c 100000 /dev/urandom | tr -d '\\\\n'; exit 4",
+        "head -c 10000000 /dev/zero | tr '\\0' x; head -c 100000 /dev/urandom | tr -d '\\n'; exit 4",
       );
 
       expect(outcome.status).toBe(3);
