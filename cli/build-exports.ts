@@ -18,10 +18,10 @@ import { type Descriptor, type Reference, ToolError } from '../core/index.ts';
 import { buildMetadata, type PushedNames } from './build-metadata.ts';
 import { cacheFromOf, cacheToOf } from './cache-flags.ts';
 import type { BuildFlags } from './commands/build.ts';
-import { warn } from './compose.ts';
 import type { Context } from './context.ts';
 import { type OutputRequest, outputsOf } from './output-flags.ts';
 import { CopyProgress } from './progress/copy.ts';
+import { warn } from './warn.ts';
 
 /** Where a build's results go besides the store, and where results of steps come from. */
 export interface BuildExports extends OutputRequest {

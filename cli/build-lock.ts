@@ -14,8 +14,8 @@ import {
 } from '../builder/index.ts';
 import { ToolError } from '../core/index.ts';
 import type { BuildFlags } from './commands/build.ts';
-import { warn } from './compose.ts';
 import type { Context, Environment } from './context.ts';
+import { warn } from './warn.ts';
 
 /** The lock file of one build. */
 export interface BuildLock {

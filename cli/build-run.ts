@@ -12,7 +12,7 @@ import { checkExports, writeExports } from './build-exports.ts';
 import { type BuildLock, openBuildLock } from './build-lock.ts';
 import { type BuildCommandRequest, readBuildRequest } from './build-request.ts';
 import type { BuildFlags } from './commands/build.ts';
-import { openWorkshop, warn } from './compose.ts';
+import { openWorkshop } from './compose.ts';
 import type { Context } from './context.ts';
 import { formatContextReport } from './context-report.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -22,6 +22,7 @@ import { openProgress, progressMode } from './progress/progress.ts';
 import { overhear, rememberBuild } from './remember-build.ts';
 import { checkShellFlags, shellAfterBuild, shellOnFailure } from './step-shell.ts';
 import type { Sink } from './terminal.ts';
+import { warn } from './warn.ts';
 
 /** `kiln build`. */
 export async function runBuild(given: Context, flags: BuildFlags, folder: string): Promise<number> {

@@ -14,13 +14,14 @@ import {
 import { diskUseOf, errorCode, NotFoundError, nearest, ToolError } from '../core/index.ts';
 import { formatAge } from './age.ts';
 import type { CacheFlags } from './commands/cache.ts';
-import { openWorkshop, warn } from './compose.ts';
+import { openWorkshop } from './compose.ts';
 import type { Context } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { withRootFileSystems } from './privilege.ts';
 import { formatSize, parseSize } from './size.ts';
 import { formatTable } from './table.ts';
 import { harmlessLine } from './terminal-text.ts';
+import { warn } from './warn.ts';
 
 /** `kiln cache`. What is in caches belongs to ids that only the store's own root may read. */
 export async function runCache(

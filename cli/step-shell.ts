@@ -8,10 +8,10 @@ import {
 } from '../builder/index.ts';
 import { ToolError } from '../core/index.ts';
 import type { BuildFlags } from './commands/build.ts';
-import { warn } from './compose.ts';
 import type { Context } from './context.ts';
 import { reportError } from './error-report.ts';
 import type { Progress } from './progress/progress.ts';
+import { warn } from './warn.ts';
 
 /**
  * Told before the build: a shell needs a terminal.

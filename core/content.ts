@@ -3,6 +3,11 @@ import type { CallOptions } from './cancellation.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { Digest } from './digest.ts';
 
+export interface ReadOptions extends CallOptions {
+  /** How many bytes at the start are not wanted; none unless said. At most the descriptor's size. */
+  readonly from?: number;
+}
+
 /** Content that can be read by descriptor. */
 export interface ReadableContent {
   /** True when the blob or manifest is here, so that it need not be written. */
@@ -11,7 +16,7 @@ export interface ReadableContent {
    * The bytes as they are stored, NOT yet verified: consumers pass them through `verified` or `readVerified`.
    * @throws NotFoundError BLOB_NOT_FOUND
    */
-  read(descriptor: Descriptor, options?: CallOptions): Promise<Readable>;
+  read(descriptor: Descriptor, options?: ReadOptions): Promise<Readable>;
 }
 
 /** Content that can be found by name: a tag, a digest, or whatever the place calls its images. */
@@ -35,6 +40,25 @@ export interface Target extends ReadableContent, Resolver {
 export interface Mounter {
   /** True when the blob is now here; false when it has to be written. */
   mount(descriptor: Descriptor, fromRepository: string, options?: CallOptions): Promise<boolean>;
+}
+
+/** Optional ability: tells its tags, in the order the place keeps them. */
+export interface TagLister {
+  tags(options?: CallOptions): AsyncIterable<string>;
+}
+
+/** Optional ability: tells which manifests have the digest as their `subject`. distribution-spec, #listing-referrers */
+export interface ReferrerLister {
+  referrers(
+    subject: Digest,
+    options?: CallOptions & { readonly artifactType?: string },
+  ): Promise<readonly Descriptor[]>;
+}
+
+/** Optional ability: lets go of content. */
+export interface Remover {
+  /** Takes a tag away, or a manifest with all its tags. @throws NotFoundError REFERENCE_NOT_FOUND */
+  remove(reference: string, options?: CallOptions): Promise<void>;
 }
 
 /** A blob whose digest became known by writing it. */

@@ -11,7 +11,7 @@ export interface Part {
 /** Who may import whom. ARCHITECTURE.md says why. */
 export const parts: Readonly<Record<string, Part>> = {
   core: { imports: [], packages: ['ssri', 'p-limit'] },
-  registry: { imports: ['core'], packages: ['axios'] },
+  registry: { imports: ['core'], packages: ['axios', 'bcryptjs'] },
   runtime: { imports: ['core'], packages: ['tar-stream'] },
   builder: { imports: ['core', 'registry', 'runtime'], packages: ['@iarna/toml'] },
   rebuild: { imports: ['core', 'registry', 'runtime', 'builder'], packages: [] },

@@ -96,7 +96,7 @@ async function openOn(home: string, options: { readonly clock?: Clock }): Promis
   return Workshop.open({
     home,
     launcher: await openLauncher(),
-    credentials: await openCredentials({ files: [] }),
+    remote: { credentials: openCredentials({ files: [] }) },
     clock: options.clock ?? { now: () => Date.now() },
     platform,
     userXattrs: process.getuid?.() === 0 ? !(await isInitialNamespace()) : true,

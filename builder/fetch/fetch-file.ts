@@ -79,7 +79,7 @@ async function transferOnce(
   const url = parseHttpUrl(text);
   const client = new HttpClient({
     proxies: access.proxies,
-    userAgent: workshop.options.userAgent ?? 'kiln',
+    userAgent: workshop.options.remote.userAgent ?? 'kiln',
     ...(access.stallMs === undefined ? {} : { stallMs: access.stallMs }),
   });
   const download = await openDownload(client, url, {

@@ -14,7 +14,7 @@ import {
   ScratchSpace,
   verifying,
 } from '../../core/index.ts';
-import { type CredentialSource, OciLayout, openRepository, type RemoteRepository } from '../../registry/index.ts';
+import { OciLayout, openRepository, type RemoteOptions, type RemoteRepository } from '../../registry/index.ts';
 import { decompressed, type Launcher, type LayerSource, type Snapshot, Snapshots } from '../../runtime/index.ts';
 import { closeDoor, enterStore, oldestPresence, type Presence } from './presence.ts';
 import { RecordStore } from './record-store.ts';
@@ -28,7 +28,8 @@ export interface WorkshopOptions {
   /** Store folder; made when missing. */
   readonly home: string;
   readonly launcher: Launcher;
-  readonly credentials: CredentialSource;
+  /** How registries are spoken to. */
+  readonly remote: RemoteOptions;
   readonly clock: Clock;
   /** Of this machine. */
   readonly platform: Platform;
@@ -36,7 +37,6 @@ export interface WorkshopOptions {
   readonly userXattrs: boolean;
   /** This boot's id: unsynced snapshots of another boot are not trusted. */
   readonly bootId: string;
-  readonly userAgent?: string;
   readonly onWarning: (text: string) => void;
 }
 
@@ -98,8 +98,7 @@ export class Workshop implements AsyncDisposable {
   }
 
   repository(reference: Reference): RemoteRepository {
-    const { credentials, userAgent, onWarning } = this.options;
-    return openRepository(reference, { credentials, onWarning, ...(userAgent === undefined ? {} : { userAgent }) });
+    return openRepository(reference, this.options.remote);
   }
 
   /** The image's root file system as directories on disk; layers that are missing are unpacked and verified. */

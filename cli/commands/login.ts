@@ -1,11 +1,12 @@
 import { errorCode, ToolError } from '../../core/index.ts';
 import { verifyLogin } from '../../registry/index.ts';
 import { defineCommand } from '../command.ts';
-import { openCredentialStore, userAgent, warn } from '../compose.ts';
 import type { Context } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { ask, readSecret } from '../prompt.ts';
+import { openCredentialStore, userAgent } from '../registry-flags.ts';
 import { registryName } from '../registry-name.ts';
+import { warn } from '../warn.ts';
 
 export const login = defineCommand({
   about:

@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.ts';
-import { openCredentialStore } from '../compose.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { openCredentialStore } from '../registry-flags.ts';
 import { registryName } from '../registry-name.ts';
 
 export const logout = defineCommand({

@@ -1,5 +1,6 @@
 import { type CallOptions, InFlight, ToolError } from '../../core/index.ts';
 import type { Credential, CredentialSource } from '../credentials.ts';
+import type { HostConfiguration } from '../hosts/endpoint.ts';
 import { parseChallenges } from './challenge.ts';
 import { responseError } from './errors.ts';
 import { discard, HttpClient, type HttpRequest, type HttpResponse, isLoopback } from './http.ts';
@@ -9,6 +10,8 @@ import { basicAuthorization, fetchToken, parseTokenService, type TokenService, w
 export interface RemoteOptions {
   readonly credentials: CredentialSource;
   readonly userAgent?: string;
+  /** Mirrors, blocked places, certificates; without it each registry is its own only endpoint. */
+  readonly hosts?: HostConfiguration;
   /** http instead of https. Loopback hosts are always spoken to by http. */
   readonly plainHttp?: boolean;
   /** What the registry wants its users to read (`Warning` headers). distribution-spec, #warnings */
