@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type BuildResult, type Plan, stepSources, type Workshop } from '../builder/index.ts';
 import { type Digest, makeFolder, openImage, writeFileUnsynced } from '../core/index.ts';
@@ -8,16 +7,21 @@ import { type BuildFlags, buildFlags } from './commands/build.ts';
 import type { Context } from './context.ts';
 import { homeOf } from './store.ts';
 import type { Sink, Terminal } from './terminal.ts';
-import { type BuildProcess, signatureOf, type UnchangedBuild, unchangedFile } from './unchanged-build.ts';
+import { signatureOfTree } from './tree-signature.ts';
+import {
+  type BuildProcess,
+  maxTreeEntries,
+  signatureOf,
+  type UnchangedBuild,
+  unchangedFile,
+} from './unchanged-build.ts';
 
 /** Flags whose effect is all in the result, its names, and what is said. */
 const harmlessFlags: ReadonlySet<string> = new Set([
   ...['tag', 'file', 'target', 'all', 'platform', 'network', 'jobs', 'frozen', 'no-lock', 'label', 'annotation'],
-  ...['squash', 'progress', 'quiet', 'json', 'build-arg'],
+  ...['squash', 'progress', 'quiet', 'json', 'build-arg', 'build-context'],
 ]);
-/** More than these are compared faster by the build itself. */
-const maxWatched = 2000;
-/** A file younger than this may change again without its times showing it. */
+/** A file younger than this when the build began may have changed since without its times showing it. */
 const racyMs = 2000;
 /** Records that say what a source means; another build may change them. */
 const meanings = ['bootstraps-v1', 'bootstrap-sets-v1', 'package-sets-v1', 'fetches-v1', 'origins-v1'];
@@ -66,26 +70,35 @@ export async function rememberBuild(
 ): Promise<void> {
   const said = text();
   const isAllCached = result.trace.steps.every(({ cached }) => cached);
-  if (said === undefined || !isAllCached || !areHarmless(flags) || opened.includes.files.length > 0) return;
+  if (said === undefined || !isAllCached || !areHarmless(flags)) return;
   if (context.terminal.err.isTerminal && !flags.quiet) return;
-  const sources = request.plans.map(sourcesOf);
-  if (sources.includes('others')) return;
+  if (request.plans.some(readsLayouts)) return;
+  const settledMs = performance.timeOrigin - racyMs;
+  const folders = new Set(request.plans.flatMap((plan) => foldersOf(plan, opened.contextFolder)));
+  const trees = [...folders].map((folder) => [folder, signatureOfTree(folder, maxTreeEntries)] as const);
+  if (!trees.every(([, tree]) => tree !== undefined && tree.newestMs < settledMs)) return;
   const home = homeOf(context);
   const files = [
     ...[opened.buildfile, `${opened.buildfile}.lock`, `${opened.buildfile}.ignore`],
     ...['.buildignore', '.dockerignore'].map((name) => path.join(opened.contextFolder, name)),
     ...[path.join(home, 'content', 'index.json'), process.argv[1] ?? ''],
+    ...opened.includes.files.map(({ name, folder }) => path.join(folder, path.basename(name))),
     ...meanings.map((kind) => path.join(home, 'records', kind)),
-    ...(sources.includes('context') ? await treeOf(opened.contextFolder) : []),
   ];
   const watched = files.map((file) => [file, signatureOf(file)] as const);
-  if (watched.length > maxWatched || !watched.every(([, signature]) => isSafe(signature, context.clock.now()))) return;
+  if (!watched.every(([, signature]) => isSafe(signature, settledMs))) return;
   const blobs = [...(await blobsOf(result, workshop, context))].map(
     ([digest, size]) => [workshop.content.blobFile(digest), size] as const,
   );
   const file = unchangedFile(home, process);
   await makeFolder(path.dirname(file), 0o700);
-  const build: UnchangedBuild = { out: said.out, err: said.err, watched, blobs };
+  const build: UnchangedBuild = {
+    out: said.out,
+    err: said.err,
+    watched,
+    trees: trees.map(([folder, tree]) => [folder, tree?.digest ?? '']),
+    blobs,
+  };
   await writeFileUnsynced(file, JSON.stringify(build));
 }
 
@@ -96,34 +109,25 @@ function areHarmless(flags: BuildFlags): boolean {
   );
 }
 
-/** Whether a plan reads its context, nothing outside the store, or things that are not watched. */
-function sourcesOf(plan: Plan): 'store' | 'context' | 'others' {
-  const sources = plan.stages.flatMap(({ steps }) => steps.flatMap(stepSources));
-  if (plan.stages.some(({ base }) => base.kind === 'layout')) return 'others';
-  if (sources.some(({ kind }) => kind === 'layout' || kind === 'folder')) return 'others';
-  return sources.some(({ kind }) => kind === 'context') ? 'context' : 'store';
+/** What is in a layout on disk is not watched. */
+function readsLayouts({ stages }: Plan): boolean {
+  const sources = stages.flatMap(({ steps }) => steps.flatMap(stepSources));
+  return stages.some(({ base }) => base.kind === 'layout') || sources.some(({ kind }) => kind === 'layout');
 }
 
-/** The folder and all in it, as far as it may be watched. */
-async function treeOf(folder: string): Promise<string[]> {
-  const found = [folder];
-  const waiting = [folder];
-  for (let next = waiting.pop(); next !== undefined && found.length <= maxWatched; next = waiting.pop()) {
-    for (const entry of await readdir(next, { withFileTypes: true })) {
-      const file = path.join(next, entry.name);
-      found.push(file);
-      if (entry.isDirectory()) waiting.push(file);
-    }
-  }
-  return found;
+/** Folders on disk that a plan's steps read from, absolute; links in them lead nowhere else. */
+function foldersOf({ stages }: Plan, contextFolder: string): string[] {
+  return stages
+    .flatMap(({ steps }) => steps.flatMap(stepSources))
+    .flatMap((source) => (source.kind === 'context' ? [contextFolder] : source.kind === 'folder' ? [source.path] : []));
 }
 
 /** Links lead to what is not watched; what is young may change unseen. */
-function isSafe(signature: string, nowMs: number): boolean {
+function isSafe(signature: string, settledMs: number): boolean {
   if (signature === 'absent') return true;
   const [, , mode = '0', , mtimeNs = '0', ctimeNs = '0'] = signature.split(':');
   const isLink = (Number(mode) & 0o170000) === 0o120000;
-  return !isLink && Math.max(Number(mtimeNs), Number(ctimeNs)) / 1e6 < nowMs - racyMs;
+  return !isLink && Math.max(Number(mtimeNs), Number(ctimeNs)) / 1e6 < settledMs;
 }
 
 /** All that the results consist of, with sizes. */

@@ -2,16 +2,20 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync, writ
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { signatureOfTree } from './tree-signature.ts';
 import { type BuildProcess, findUnchangedBuild, signatureOf, unchangedFile } from './unchanged-build.ts';
 
 describe('findUnchangedBuild', () => {
   let home = '';
   let watched = '';
   let blob = '';
+  let tree = '';
   beforeEach(() => {
     home = mkdtempSync(path.join(tmpdir(), 'kiln-unchanged-'));
     mkdirSync(path.join(home, 'unchanged'));
-    [watched, blob] = [path.join(home, 'watched'), path.join(home, 'blob')];
+    [watched, blob, tree] = [path.join(home, 'watched'), path.join(home, 'blob'), path.join(home, 'tree')];
+    mkdirSync(path.join(tree, 'below'), { recursive: true });
+    writeFileSync(path.join(tree, 'below', 'file'), 'in a tree');
     writeFileSync(watched, 'one');
     writeFileSync(blob, 'bytes');
   });
@@ -37,6 +41,7 @@ describe('findUnchangedBuild', () => {
         [watched, signatureOf(watched)],
         [path.join(home, 'gone'), 'absent'],
       ],
+      trees: [[tree, signatureOfTree(tree, 10)?.digest]],
       blobs: [[blob, 5]],
     };
     writeFileSync(unchangedFile(home, processOf()), JSON.stringify(build));
@@ -63,6 +68,8 @@ describe('findUnchangedBuild', () => {
     ['a watched file is gone', () => rmSync(watched)],
     ['a watched file is a link now', linkWatched],
     ['a file that was absent is there', () => writeFileSync(path.join(home, 'gone'), '')],
+    ['a file of a watched tree has other content', () => writeFileSync(path.join(tree, 'below', 'file'), 'IN A TREE')],
+    ['a watched tree is gone', () => rmSync(tree, { recursive: true })],
     ['a blob is gone', () => rmSync(blob)],
     ['a blob was cut', () => writeFileSync(blob, 'byt')],
   ])('gives nothing when %s', (_what, change) => {

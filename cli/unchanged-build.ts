@@ -3,6 +3,7 @@ import { chmodSync, fstatSync, lstatSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Environment } from './context.ts';
 import { currentUser, storeHome } from './paths.ts';
+import { signatureOfTree } from './tree-signature.ts';
 
 /**
  * A build in which everything came out of the cache, as it was the last time its command line was used: what it said,
@@ -12,8 +13,10 @@ import { currentUser, storeHome } from './paths.ts';
 export interface UnchangedBuild {
   readonly out: string;
   readonly err: string;
-  /** Files and folders, absolute, with their signatures. */
+  /** Files, absolute, with their signatures. */
   readonly watched: readonly (readonly [file: string, signature: string])[];
+  /** Folders, absolute, with the digests of their trees' signatures. */
+  readonly trees: readonly (readonly [folder: string, digest: string])[];
   /** Blobs of the result, absolute, with their sizes in bytes. */
   readonly blobs: readonly (readonly [file: string, size: number])[];
 }
@@ -25,6 +28,12 @@ export interface BuildProcess {
   cwd(): string;
 }
 
+/**
+ * In a tree with more entries the build itself, which does not look into what its ignore file leaves out, may well be
+ * faster.
+ */
+export const maxTreeEntries = 30_000;
+
 /** They differ from one call to the next and mean nothing to a build; the store's place is looked at by itself. */
 const fleeting: ReadonlySet<string> = new Set(['_', 'SHLVL', 'OLDPWD', 'PWD', 'KILN_HOME']);
 
@@ -34,6 +43,9 @@ export function findUnchangedBuild(process: BuildProcess): UnchangedBuild | unde
   try {
     const known = JSON.parse(readFileSync(unchangedFile(home, process), 'utf8')) as UnchangedBuild;
     if (!known.watched.every(([file, signature]) => signatureOf(file) === signature)) return undefined;
+    const isSame = ([folder, digest]: readonly [string, string]) =>
+      signatureOfTree(folder, maxTreeEntries)?.digest === digest;
+    if (!known.trees.every(isSame)) return undefined;
     // Marks them as used, as a whole build does; one that is gone makes it no result.
     for (const [blob, size] of known.blobs) {
       chmodSync(blob, 0o644);

@@ -50,6 +50,34 @@ describe.skipIf(missing('busybox', 'unprivileged-user', 'overlay')).each(account
     expect(lastCarriedOut(kiln)).toBeGreaterThan(before);
   });
 
+  it('a change in an included file and in a named context is seen', async () => {
+    await using kiln = await openKiln(kind);
+    await kiln.ok(['build', '-t', 'base:1', busyboxProject(kiln.account, 'base')]);
+    const more = project(kiln.account, 'more', { f: 'one' });
+    const context = project(kiln.account, 'app', {
+      Buildfile: 'include = ["common.toml"]\nfrom = "common"\nsteps = [{ copy = "f", from = "more", to = "/f" }]\n',
+      'common.toml': '[stages.common]\nfrom = "base:1"\nsteps = [{ run = "echo one > /g" }]\n',
+    });
+    const words = ['build', '-t', 'app:1', '--build-context', `more=${more}`, context];
+    const all = () => kiln.ok(['run', '--rm', 'app:1', 'cat', '/f', '/g']);
+    await kiln.ok(words);
+    await untilFilesAreOld();
+    await kiln.ok(words);
+    const before = lastCarriedOut(kiln);
+    await kiln.ok(words);
+    expect(lastCarriedOut(kiln)).toBe(before);
+
+    writeFileSync(path.join(more, 'f'), 'two');
+    await kiln.ok(words);
+    expect(await all()).toBe('twoone\n');
+    writeFileSync(
+      path.join(context, 'common.toml'),
+      '[stages.common]\nfrom = "base:1"\nsteps = [{ run = "echo two > /g" }]\n',
+    );
+    await kiln.ok(words);
+    expect(await all()).toBe('twotwo\n');
+  });
+
   it('a result that was removed is made again', async () => {
     await using kiln = await openKiln(kind);
     const context = project(kiln.account, 'app', {
