@@ -5,22 +5,21 @@ import type { BuildCommandRequest } from './build-request.ts';
 import { absentFlags } from './command.ts';
 import { type BuildFlags, buildFlags } from './commands/build.ts';
 import type { Context } from './context.ts';
+import { type FolderSignature, signatureOfFolder } from './folder-signature.ts';
 import { homeOf } from './store.ts';
 import type { Sink, Terminal } from './terminal.ts';
-import { signatureOfTree } from './tree-signature.ts';
-import {
-  type BuildProcess,
-  maxTreeEntries,
-  signatureOf,
-  type UnchangedBuild,
-  unchangedFile,
-} from './unchanged-build.ts';
+import { type BuildProcess, signatureOf, type UnchangedBuild, unchangedFile } from './unchanged-build.ts';
 
 /** Flags whose effect is all in the result, its names, and what is said. */
 const harmlessFlags: ReadonlySet<string> = new Set([
   ...['tag', 'file', 'target', 'all', 'platform', 'network', 'jobs', 'frozen', 'no-lock', 'label', 'annotation'],
   ...['squash', 'progress', 'quiet', 'json', 'build-arg', 'build-context'],
 ]);
+/**
+ * In folders with more entries the build itself, which does not look into what its ignore file leaves out, may well be
+ * faster.
+ */
+const maxEntries = 30_000;
 /** A file younger than this when the build began may have changed since without its times showing it. */
 const racyMs = 2000;
 /** Records that say what a source means; another build may change them. */
@@ -74,15 +73,16 @@ export async function rememberBuild(
   if (context.terminal.err.isTerminal && !flags.quiet) return;
   if (request.plans.some(readsLayouts)) return;
   const settledMs = performance.timeOrigin - racyMs;
-  const folders = new Set(request.plans.flatMap((plan) => foldersOf(plan, opened.contextFolder)));
-  const trees = [...folders].map((folder) => [folder, signatureOfTree(folder, maxTreeEntries)] as const);
-  if (!trees.every(([, tree]) => tree !== undefined && tree.newestMs < settledMs)) return;
+  const roots = new Set(request.plans.flatMap((plan) => foldersOf(plan, opened.contextFolder)));
+  const folders = lookInto([...roots]);
+  if (folders === undefined || folders.some(([, { newestMs }]) => newestMs >= settledMs)) return;
   const home = homeOf(context);
   const files = [
     ...[opened.buildfile, `${opened.buildfile}.lock`, `${opened.buildfile}.ignore`],
     ...['.buildignore', '.dockerignore'].map((name) => path.join(opened.contextFolder, name)),
     ...[path.join(home, 'content', 'index.json'), process.argv[1] ?? ''],
     ...opened.includes.files.map(({ name, folder }) => path.join(folder, path.basename(name))),
+    ...roots,
     ...meanings.map((kind) => path.join(home, 'records', kind)),
   ];
   const watched = files.map((file) => [file, signatureOf(file)] as const);
@@ -96,7 +96,10 @@ export async function rememberBuild(
     out: said.out,
     err: said.err,
     watched,
-    trees: trees.map(([folder, tree]) => [folder, tree?.digest ?? '']),
+    // Who works on something changes it again: that is seen at once.
+    folders: folders
+      .sort(([, a], [, b]) => b.newestMs - a.newestMs)
+      .map(([folder, { digest }]) => [folder, digest] as const),
     blobs,
   };
   await writeFileUnsynced(file, JSON.stringify(build));
@@ -120,6 +123,22 @@ function foldersOf({ stages }: Plan, contextFolder: string): string[] {
   return stages
     .flatMap(({ steps }) => steps.flatMap(stepSources))
     .flatMap((source) => (source.kind === 'context' ? [contextFolder] : source.kind === 'folder' ? [source.path] : []));
+}
+
+/** All folders of these trees; undefined when there is too much in them. */
+function lookInto(roots: readonly string[]): [string, FolderSignature][] | undefined {
+  const found: [string, FolderSignature][] = [];
+  const waiting = [...roots];
+  let entries = 0;
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    const signature = signatureOfFolder(folder);
+    if (signature === undefined) return undefined;
+    entries += signature.entries;
+    if (entries > maxEntries) return undefined;
+    found.push([folder, signature]);
+    waiting.push(...signature.folders);
+  }
+  return found;
 }
 
 /** Links lead to what is not watched; what is young may change unseen. */

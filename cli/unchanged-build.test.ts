@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync, writ
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { signatureOfTree } from './tree-signature.ts';
+import { signatureOfFolder } from './folder-signature.ts';
 import { type BuildProcess, findUnchangedBuild, signatureOf, unchangedFile } from './unchanged-build.ts';
 
 describe('findUnchangedBuild', () => {
@@ -41,7 +41,7 @@ describe('findUnchangedBuild', () => {
         [watched, signatureOf(watched)],
         [path.join(home, 'gone'), 'absent'],
       ],
-      trees: [[tree, signatureOfTree(tree, 10)?.digest]],
+      folders: [tree, path.join(tree, 'below')].map((folder) => [folder, signatureOfFolder(folder)?.digest]),
       blobs: [[blob, 5]],
     };
     writeFileSync(unchangedFile(home, processOf()), JSON.stringify(build));

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { chmodSync, fstatSync, lstatSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Environment } from './context.ts';
+import { signatureOfFolder } from './folder-signature.ts';
 import { currentUser, storeHome } from './paths.ts';
-import { signatureOfTree } from './tree-signature.ts';
 
 /**
  * A build in which everything came out of the cache, as it was the last time its command line was used: what it said,
@@ -15,8 +15,8 @@ export interface UnchangedBuild {
   readonly err: string;
   /** Files, absolute, with their signatures. */
   readonly watched: readonly (readonly [file: string, signature: string])[];
-  /** Folders, absolute, with the digests of their trees' signatures. */
-  readonly trees: readonly (readonly [folder: string, digest: string])[];
+  /** Folders, absolute, with the digests of their signatures; first those in which something changed last. */
+  readonly folders: readonly (readonly [folder: string, digest: string])[];
   /** Blobs of the result, absolute, with their sizes in bytes. */
   readonly blobs: readonly (readonly [file: string, size: number])[];
 }
@@ -28,12 +28,6 @@ export interface BuildProcess {
   cwd(): string;
 }
 
-/**
- * In a tree with more entries the build itself, which does not look into what its ignore file leaves out, may well be
- * faster.
- */
-export const maxTreeEntries = 30_000;
-
 /** They differ from one call to the next and mean nothing to a build; the store's place is looked at by itself. */
 const fleeting: ReadonlySet<string> = new Set(['_', 'SHLVL', 'OLDPWD', 'PWD', 'KILN_HOME']);
 
@@ -43,9 +37,7 @@ export function findUnchangedBuild(process: BuildProcess): UnchangedBuild | unde
   try {
     const known = JSON.parse(readFileSync(unchangedFile(home, process), 'utf8')) as UnchangedBuild;
     if (!known.watched.every(([file, signature]) => signatureOf(file) === signature)) return undefined;
-    const isSame = ([folder, digest]: readonly [string, string]) =>
-      signatureOfTree(folder, maxTreeEntries)?.digest === digest;
-    if (!known.trees.every(isSame)) return undefined;
+    if (!known.folders.every(([folder, digest]) => signatureOfFolder(folder)?.digest === digest)) return undefined;
     // Marks them as used, as a whole build does; one that is gone makes it no result.
     for (const [blob, size] of known.blobs) {
       chmodSync(blob, 0o644);
