@@ -15,6 +15,11 @@ export interface FoundPath {
 
 const wildcards = /[*?[\\]/;
 
+/** Whether looking for what a pattern names takes listing folders. */
+export function hasWildcards(pattern: string): boolean {
+  return wildcards.test(pattern);
+}
+
 /**
  * How many components are before `/./`: what `parents` leaves away.
  * @throws ToolError COPY_PARENTS_INVALID

@@ -17,6 +17,7 @@ import { assembleImage, indexAnnotations } from './assemble.ts';
 import type { BuildContext, BuildOptions } from './build-context.ts';
 import { buildStage } from './build-stage.ts';
 import { BuildTrace, traceName } from './build-trace.ts';
+import { checkSources } from './check-sources.ts';
 import type { StageState } from './stage-state.ts';
 import { VertexLog } from './vertex-log.ts';
 
@@ -126,6 +127,7 @@ async function buildStages(
     }
     return context;
   });
+  await checkSources(contexts, { signal });
   const ends = await stages.settle();
   options.signal?.throwIfAborted();
   // The first failure; the others only ended because of it.
