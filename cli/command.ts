@@ -69,6 +69,12 @@ export function defineCommand<const F extends FlagTable>(command: Command<F>): C
   return command;
 }
 
+/** Flags that another verb has too. */
+export function pickFlags<F extends FlagTable, N extends keyof F & string>(table: F, names: readonly N[]): Pick<F, N> {
+  // Exactly the names that Pick has.
+  return Object.fromEntries(names.map((name) => [name, table[name]])) as Pick<F, N>;
+}
+
 /** What flags are when none of them is given. */
 export function absentFlags<F extends FlagTable>(table: F): FlagValues<F> {
   const values = Object.entries(table).map(([name, flag]) => [

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { errorCode, ToolError } from '../core/index.ts';
+import { errorCode, findByteSize, ToolError } from '../core/index.ts';
 import type { SandboxMount } from '../runtime/index.ts';
 
 type Bind = Extract<SandboxMount, { kind: 'bind' }>;
@@ -33,14 +33,10 @@ export function parseTmpfs(text: string): Tmpfs {
   const colon = text.indexOf(':');
   const destination = absolute(text, colon === -1 ? text : text.slice(0, colon));
   if (colon === -1) return { kind: 'tmpfs', destination };
-  const size = /^size=(\d{1,12})([kmg]?)$/i.exec(text.slice(colon + 1));
-  if (size === null) throw invalid(text, 'after DIR only size=N[k|m|g] is known');
-  const [, digits = '', unit = ''] = size;
-  return {
-    kind: 'tmpfs',
-    destination,
-    sizeBytes: Number(digits) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase()),
-  };
+  const [, size = ''] = /^size=(.+)$/i.exec(text.slice(colon + 1)) ?? [];
+  const sizeBytes = findByteSize(size);
+  if (sizeBytes === undefined) throw invalid(text, 'after DIR only size=N[k|m|g] is known');
+  return { kind: 'tmpfs', destination, sizeBytes };
 }
 
 async function existing(text: string, source: string): Promise<string> {

@@ -1,3 +1,4 @@
+export * from './byte-size.ts';
 export * from './cancellation.ts';
 export * from './canonical-json.ts';
 export * from './clock.ts';

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { findByteSize } from '../../core/index.ts';
 import { quoted } from './problems.ts';
 import type { Complaint } from './schema.ts';
 
@@ -39,13 +40,9 @@ export function checkSecretId(text: string): Complaint {
   return `${quoted(text)} cannot be an id; start with a letter or digit, go on with letters, digits, _ . and -`;
 }
 
-const unitsBytes: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
-
-/** Bytes of `64m`, `1.5g`, `512k`, `65536`; units are powers of 1024. Undefined for anything else, and for nothing. */
+/** Bytes of `64m`, `1.5g`, `65536`. Undefined for anything else, and for nothing. */
 export function findSizeBytes(text: string): number | undefined {
-  const [, amount, unit = ''] = /^(\d{1,15}(?:\.\d{1,9})?)(?:([kmgt])(?:i?b)?|b)?$/i.exec(text) ?? [];
-  const bytes = Math.round(Number(amount) * (unitsBytes[unit.toLowerCase()] ?? Number.NaN));
-  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
+  return findByteSize(text) || undefined;
 }
 
 export function checkSize(text: string): Complaint {

@@ -1,31 +1,12 @@
-import { defineCommand, type FlagTable, type FlagValues } from '../command.ts';
+import { defineCommand, type FlagTable, type FlagValues, pickFlags } from '../command.ts';
 import { buildFlags } from './build.ts';
-
-const {
-  file,
-  target,
-  'build-arg': buildArg,
-  'build-context': buildContext,
-  platform,
-  secret,
-  ssh,
-  network,
-  jobs,
-  progress,
-} = buildFlags;
 
 /** What decides which questions a Buildfile asks, and how the steps before a packages step are carried out. */
 export const lockFlags = {
-  file,
-  target: { ...target, summary: 'Only what this stage needs (default: every stage); may be repeated' },
-  'build-arg': buildArg,
-  'build-context': buildContext,
-  platform,
-  secret,
-  ssh,
-  network,
-  jobs,
-  progress,
+  ...pickFlags(buildFlags, [
+    ...(['file', 'build-arg', 'build-context', 'platform', 'secret', 'ssh', 'network', 'jobs', 'progress'] as const),
+  ]),
+  target: { ...buildFlags.target, summary: 'Only what this stage needs (default: every stage); may be repeated' },
 } as const satisfies FlagTable;
 
 const flags = {

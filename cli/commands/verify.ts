@@ -1,22 +1,5 @@
-import { defineCommand, type FlagTable, type FlagValues } from '../command.ts';
+import { defineCommand, type FlagTable, type FlagValues, pickFlags } from '../command.ts';
 import { buildFlags } from './build.ts';
-
-const {
-  file,
-  target,
-  'build-arg': buildArg,
-  'build-context': buildContext,
-  platform,
-  secret,
-  ssh,
-  network,
-  jobs,
-  'no-lock': noLock,
-  squash,
-  label,
-  annotation,
-  progress,
-} = buildFlags;
 
 const flags = {
   image: {
@@ -24,20 +7,10 @@ const flags = {
     placeholder: 'NAME',
     summary: 'Compare with this image, pulled when it is not here (default: a build that may use the cache)',
   },
-  file,
-  target,
-  'build-arg': buildArg,
-  'build-context': buildContext,
-  platform,
-  secret,
-  ssh,
-  network,
-  jobs,
-  'no-lock': noLock,
-  squash,
-  label,
-  annotation,
-  progress,
+  ...pickFlags(buildFlags, [
+    ...(['file', 'target', 'build-arg', 'build-context', 'platform', 'secret', 'ssh', 'network', 'jobs'] as const),
+    ...(['no-lock', 'squash', 'label', 'annotation', 'progress'] as const),
+  ]),
   json: { kind: 'switch', summary: 'Print the outcome as one JSON object, and errors as such' },
 } as const satisfies FlagTable;
 
