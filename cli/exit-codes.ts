@@ -72,7 +72,7 @@ const byArea: Readonly<Record<string, number>> = {
   ...areas(exitCodes.registry, ['REGISTRY', 'CREDENTIALS', 'FETCH', 'PACKAGES', 'CACHE']),
   ...areas(exitCodes.lockFrozen, ['LOCK']),
   ...areas(exitCodes.verifyMismatch, ['VERIFY']),
-  ...areas(exitCodes.environment, ['ENVIRONMENT', 'LAUNCHER', 'SANDBOX', 'SCAN', 'SYNC', 'BOOTSTRAP', 'OUTPUT']),
+  ...areas(exitCodes.environment, ['ENVIRONMENT', 'LAUNCHER', 'SANDBOX', 'SCAN', 'BOOTSTRAP', 'OUTPUT']),
   ...areas(exitCodes.damaged, ['BLOB', 'LAYER', 'MANIFEST', 'CONFIG', 'DESCRIPTOR', 'DIGEST', 'LAYOUT', 'SNAPSHOT']),
 };
 

@@ -1,6 +1,5 @@
 /*
  * apply [--user-xattrs] DIRECTORY
- * apply --syncfs DIRECTORY
  *
  * Makes the files of a layer in a fresh directory, as overlayfs wants its lower directories. Records come on standard
  * input (runtime/layer/apply-process.ts writes them); nothing is answered until the end or the first failure.
@@ -238,18 +237,10 @@ static void apply_record(const struct record *record) {
   }
 }
 
-static int sync_file_system(const char *directory) {
-  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0 && syncfs(fd) == 0) return 0;
-  fprintf(stderr, "cannot sync the file system of %s: %s\n", directory, strerror(errno));
-  return 1;
-}
-
 int apply_main(int argc, char **argv) {
-  if (argc == 3 && !strcmp(argv[1], "--syncfs")) return sync_file_system(argv[2]);
   int with_user_xattrs = argc == 3 && !strcmp(argv[1], "--user-xattrs");
   if (argc != 2 + with_user_xattrs) {
-    fprintf(stderr, "usage: apply [--user-xattrs] DIRECTORY | apply --syncfs DIRECTORY\n");
+    fprintf(stderr, "usage: apply [--user-xattrs] DIRECTORY\n");
     return 2;
   }
   if (with_user_xattrs) opaque_xattr = "user.overlay.opaque";

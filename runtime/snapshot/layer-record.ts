@@ -17,9 +17,8 @@ export interface LayerRecord {
   readonly parent: ChainId | undefined;
   readonly diffId: DiffId;
   readonly opaques: readonly ByteString[];
-  /** The boot in which it was written: until it is durable, it is good for that one only. */
+  /** The boot in which it was written: its files are not synced, so it is good for that one only. */
   readonly bootId: string;
-  readonly isDurable: boolean;
   /** Undefined when it was not counted. */
   readonly sizeBytes?: number | undefined;
 }
@@ -47,16 +46,15 @@ export async function readLayerRecord(file: string): Promise<LayerRecord | undef
 }
 
 function parseLayerRecord(value: unknown): LayerRecord | undefined {
-  const { chainId, parent, diffId, opaques, bootId, isDurable, sizeBytes } = asRecord(value, 'a layer record');
+  const { chainId, parent, diffId, opaques, bootId, sizeBytes } = asRecord(value, 'a layer record');
   if (!Array.isArray(opaques) || !opaques.every((item) => typeof item === 'string')) return undefined;
-  if (typeof bootId !== 'string' || typeof isDurable !== 'boolean') return undefined;
+  if (typeof bootId !== 'string') return undefined;
   return {
     chainId: parseChainId(chainId),
     parent: parent === undefined ? undefined : parseChainId(parent),
     diffId: parseDiffId(diffId),
     opaques: opaques as ByteString[],
     bootId,
-    isDurable,
     sizeBytes: typeof sizeBytes === 'number' ? sizeBytes : undefined,
   };
 }

@@ -50,7 +50,7 @@ async function metadataShownBy(store: TestStore, snapshot: Snapshot): Promise<Bu
 }
 
 describe.skipIf(missing('root', 'overlay'))('Snapshots', () => {
-  it('makes layers once, finds them, and makes them again only after an unsynced crash', async () => {
+  it('makes layers once, finds them, and makes them again after the machine was down', async () => {
     await using store = await openTestStore();
     let opened = 0;
     const layers = [lowerTar, upperTar].map((tar) => layerSource(tar, () => opened++));
@@ -69,8 +69,6 @@ describe.skipIf(missing('root', 'overlay'))('Snapshots', () => {
     expect(await nextBoot.find(diffIds)).toBeUndefined();
     await nextBoot.ensure(layers);
     expect(opened).toBe(4);
-    await nextBoot.markDurable();
-    expect(await (await store.reopen('third')).find(diffIds)).toEqual(made);
   });
 
   it('shows nothing of a layer that is not what its DiffId says, or cannot be applied', async () => {

@@ -5,7 +5,6 @@ import type { Readable } from 'node:stream';
 import {
   type CallOptions,
   type ChainId,
-  canonicalJson,
   chainIdOf,
   type DiffId,
   digestHex,
@@ -15,14 +14,12 @@ import {
   type LockFolder,
   removeTree,
   type ScratchSpace,
-  writeFileAtomic,
 } from '../../core/index.ts';
 import type { Launcher } from '../launcher.ts';
 import { applyLayer } from '../layer/apply.ts';
 import type { ByteString } from '../layer/entry.ts';
 import { inheritDirectories, inheritRoot } from './inherit.ts';
 import { formatLayerRecord, type LayerRecord, readLayerRecord } from './layer-record.ts';
-import { syncFileSystem } from './store-disk.ts';
 
 /** One committed layer on disk, as overlayfs takes it. */
 export interface SnapshotLayer {
@@ -171,24 +168,6 @@ export class Snapshots {
     return this.#publish(parent, staging.path, { diffId, opaques });
   }
 
-  /**
-   * Syncs the file system, then marks the layers that were there before as trustworthy across a crash of the machine.
-   */
-  async markDurable(options: CallOptions = {}): Promise<void> {
-    const unmarked: { file: string; record: LayerRecord }[] = [];
-    for (const name of await this.#names()) {
-      const file = path.join(this.#layers, name, 'layer.json');
-      const record = await readLayerRecord(file);
-      if (record !== undefined && !record.isDurable && this.#isTrusted(record)) unmarked.push({ file, record });
-    }
-    if (unmarked.length === 0) return;
-    await syncFileSystem(this.#options.launcher, this.#layers, options);
-    for (const { file, record } of unmarked) {
-      options.signal?.throwIfAborted();
-      await this.#rewrite(file, { ...record, isDurable: true });
-    }
-  }
-
   /** All trusted layers, in no particular use. */
   async list(): Promise<StoredLayer[]> {
     const found: StoredLayer[] = [];
@@ -276,7 +255,6 @@ export class Snapshots {
       diffId: layer.diffId,
       opaques: layer.opaques,
       bootId: this.#options.bootId,
-      isDurable: false,
       sizeBytes: layer.sizeBytes,
     };
     await writeFile(path.join(staging, 'layer.json'), formatLayerRecord(record));
@@ -294,15 +272,7 @@ export class Snapshots {
   }
 
   #isTrusted(record: LayerRecord): boolean {
-    return record.isDurable || record.bootId === this.#options.bootId;
-  }
-
-  async #rewrite(file: string, record: LayerRecord): Promise<void> {
-    await using _lock = await this.#lock(record.chainId, {});
-    const current = await readLayerRecord(file);
-    // Made anew since the sync: what was synced is gone.
-    if (current === undefined || canonicalJson(current) !== canonicalJson({ ...record, isDurable: false })) return;
-    await writeFileAtomic(file, formatLayerRecord(record));
+    return record.bootId === this.#options.bootId;
   }
 
   /** Renaming is quick and deleting is not, and deleting makes creating files slow for minutes on some file systems. */
