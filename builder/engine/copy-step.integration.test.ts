@@ -214,6 +214,9 @@ describe.skipIf(missing('root', 'overlay', 'busybox'))('copyStep', () => {
     await utimes(`${a}.new`, 5, 5);
     await rename(`${a}.new`, a);
     expect(await isCached()).toBe(false);
+    await writeFile(a, 'neo');
+    await utimes(a, 5, 5);
+    expect(await isCached()).toBe(false);
     await mkdir(path.join(bench.context, 'empty'));
     expect(await isCached()).toBe(false);
     await rm(path.join(bench.context, 'empty'), { recursive: true });

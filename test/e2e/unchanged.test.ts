@@ -12,6 +12,8 @@ function lastCarriedOut(kiln: Kiln): number {
   return Math.max(...readdirSync(folder).map((name) => statSync(path.join(folder, name)).mtimeMs));
 }
 
+const common = (text: string) => `[stages.common]\nfrom = "base:1"\nsteps = [{ run = "echo ${text} > /g" }]\n`;
+
 /** Files younger than two seconds may change unseen, so builds of them are not remembered. */
 const untilFilesAreOld = () => sleep(2_200);
 
@@ -50,16 +52,31 @@ describe.skipIf(missing('busybox', 'unprivileged-user', 'overlay')).each(account
     expect(lastCarriedOut(kiln)).toBeGreaterThan(before);
   });
 
-  it('a change in an included file and in a named context is seen', async () => {
+  it('what steps said while they ran is not said again', async () => {
+    await using kiln = await openKiln(kind);
+    const context = project(kiln.account, 'app', {
+      Buildfile: 'from = "scratch"\nsteps = [{ copy = "f", to = "/f" }]\n',
+      f: 'x',
+    });
+    await kiln.ok(['build', '-q', '-t', 'base:1', busyboxProject(kiln.account, 'base')]);
+    await untilFilesAreOld();
+    expect((await kiln.run(['build', context])).stderr).toContain('DONE');
+
+    expect((await kiln.run(['build', context])).stderr).toContain('CACHED');
+  });
+
+  it.each<[string, (more: string, context: string) => void, string]>([
+    ['a named context', (more) => writeFileSync(path.join(more, 'f'), 'two'), 'twoone\n'],
+    ['an included file', (_, context) => writeFileSync(path.join(context, 'common.toml'), common('two')), 'onetwo\n'],
+  ])('a change in %s is seen', async (_what, change, expected) => {
     await using kiln = await openKiln(kind);
     await kiln.ok(['build', '-t', 'base:1', busyboxProject(kiln.account, 'base')]);
     const more = project(kiln.account, 'more', { f: 'one' });
     const context = project(kiln.account, 'app', {
       Buildfile: 'include = ["common.toml"]\nfrom = "common"\nsteps = [{ copy = "f", from = "more", to = "/f" }]\n',
-      'common.toml': '[stages.common]\nfrom = "base:1"\nsteps = [{ run = "echo one > /g" }]\n',
+      'common.toml': common('one'),
     });
     const words = ['build', '-t', 'app:1', '--build-context', `more=${more}`, context];
-    const all = () => kiln.ok(['run', '--rm', 'app:1', 'cat', '/f', '/g']);
     await kiln.ok(words);
     await untilFilesAreOld();
     await kiln.ok(words);
@@ -67,15 +84,33 @@ describe.skipIf(missing('busybox', 'unprivileged-user', 'overlay')).each(account
     await kiln.ok(words);
     expect(lastCarriedOut(kiln)).toBe(before);
 
-    writeFileSync(path.join(more, 'f'), 'two');
+    change(more, context);
     await kiln.ok(words);
-    expect(await all()).toBe('twoone\n');
-    writeFileSync(
-      path.join(context, 'common.toml'),
-      '[stages.common]\nfrom = "base:1"\nsteps = [{ run = "echo two > /g" }]\n',
-    );
+    expect(await kiln.ok(['run', '--rm', 'app:1', 'cat', '/f', '/g'])).toBe(expected);
+  });
+
+  it('a change in a layout that is built on is seen', async () => {
+    await using kiln = await openKiln(kind);
+    const makeBase = (text: string) =>
+      kiln.ok([
+        ...['build', '-q', '--no-lock', '-o', `type=oci,dest=${kiln.account.folder('layouts')}/base,tar=false`],
+        project(kiln.account, `base-${text}`, {
+          Buildfile: 'from = "scratch"\nsteps = [{ copy = "f", to = "/f" }]\n',
+          f: text,
+        }),
+      ]);
+    await makeBase('one');
+    const context = project(kiln.account, 'app', {
+      Buildfile: 'from = "oci:../layouts/base"\nsteps = [{ env = { A = "1" } }]\n',
+    });
+    const words = ['build', '-q', '--no-lock', context];
     await kiln.ok(words);
-    expect(await all()).toBe('twotwo\n');
+    await untilFilesAreOld();
+    const digest = await kiln.ok(words);
+
+    await makeBase('two');
+
+    expect(await kiln.ok(words)).not.toBe(digest);
   });
 
   it('a result that was removed is made again', async () => {
