@@ -18,7 +18,7 @@ const hostPattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f
 const userPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const urlPattern = /^(?:git\+)?(ssh|https|http|git):\/\/(?:([^/@]*)@)?(\[[^\]/@]*\]|[^/@:]+)(?::([0-9]{1,5}))?(\/.*)$/;
 /** `git@host:path`. A name without user is as likely a mistake. */
-const scpPattern = /^([^/@:]+)@(\[[^\]/@]*\]|[^/@:]+):(?!\/\/)(.+)$/;
+const scpPattern = /^([^/@:]+)@(\[[^\]/@]*\]|[^/@:]+):(?!:|\/\/)(.+)$/;
 
 /**
  * `https://`, `http://`, `ssh://`, `git://` or `user@host:path`. Everything else that git understands (files of this
