@@ -42,6 +42,28 @@ export interface Mounter {
   mount(descriptor: Descriptor, fromRepository: string, options?: CallOptions): Promise<boolean>;
 }
 
+/** A blob of which only the beginning is here; nobody else writes it until this is disposed. What came is kept then. */
+export interface PartialBlob extends AsyncDisposable {
+  /** How many bytes are here; the rest is read from there on. */
+  readonly bytes: number;
+  /**
+   * Takes bytes from `bytes` on. The blob is visible when it returns. When the stream fails, what came counts.
+   * @throws IntegrityError when the whole is not the blob; nothing is left of it then, and `bytes` is 0
+   */
+  append(content: Readable, options?: CallOptions): Promise<void>;
+}
+
+/** Optional ability of a Target: goes on where an earlier write broke off, also one of a process that was killed. */
+export interface Resumer {
+  /** Waits for others who are at the same blob. Undefined when it is here, whole. */
+  resume(descriptor: Descriptor, options?: CallOptions): Promise<PartialBlob | undefined>;
+}
+
+/** Optional ability of a Target: keeps a manifest for as long as what its `subject` names is kept. */
+export interface ReferrerKeeper {
+  keepReferrer(descriptor: Descriptor, options?: CallOptions): Promise<void>;
+}
+
 /** Optional ability: tells its tags, in the order the place keeps them. */
 export interface TagLister {
   tags(options?: CallOptions): AsyncIterable<string>;

@@ -28,6 +28,10 @@ export const mediaTypes = {
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
   dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
+  foreignLayer: 'application/vnd.oci.image.layer.nondistributable.v1.tar',
+  foreignLayerGzip: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+  foreignLayerZstd: 'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd',
+  dockerForeignLayerGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
 } as const;
 
 export function isIndexType(mediaType: string): boolean {
@@ -43,11 +47,15 @@ export function layerCompression(mediaType: string): 'none' | 'gzip' | 'zstd' | 
   switch (mediaType) {
     case mediaTypes.layer:
     case mediaTypes.dockerLayer:
+    case mediaTypes.foreignLayer:
       return 'none';
     case mediaTypes.layerGzip:
     case mediaTypes.dockerLayerGzip:
+    case mediaTypes.foreignLayerGzip:
+    case mediaTypes.dockerForeignLayerGzip:
       return 'gzip';
     case mediaTypes.layerZstd:
+    case mediaTypes.foreignLayerZstd:
       return 'zstd';
     default:
       return undefined;

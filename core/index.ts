@@ -16,5 +16,6 @@ export * from './locks.ts';
 export * from './manifest.ts';
 export * from './nearest.ts';
 export * from './platform.ts';
+export * from './proxy.ts';
 export * from './reference.ts';
 export * from './scratch-folder.ts';

@@ -4,7 +4,7 @@ import ssri from 'ssri';
 import type { CallOptions } from './cancellation.ts';
 import type { ReadableContent } from './content.ts';
 import type { Descriptor } from './descriptor.ts';
-import { digestAlgorithm, digestHex } from './digest.ts';
+import { type Digest, digestAlgorithm, digestHex } from './digest.ts';
 import { errorCode, IntegrityError, ToolError } from './errors.ts';
 
 /**
@@ -38,6 +38,20 @@ export function verifying(descriptor: Descriptor): Transform {
       callback(failure === undefined ? null : asIntegrityError(failure, descriptor, seen));
     },
   });
+}
+
+/**
+ * For who counted and hashed by himself.
+ * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH
+ */
+export function checkMatches(descriptor: Descriptor, found: { readonly size: number; readonly digest: Digest }): void {
+  if (found.size !== descriptor.size) throw sizeMismatch(descriptor, String(found.size));
+  if (found.digest !== descriptor.digest) throw digestMismatch(descriptor);
+}
+
+/** @throws IntegrityError BLOB_SIZE_MISMATCH as soon as there are more bytes than the blob has */
+export function checkNotLonger(descriptor: Descriptor, size: number): void {
+  if (size > descriptor.size) throw sizeMismatch(descriptor, `more than ${descriptor.size}`);
 }
 
 /**
@@ -77,6 +91,10 @@ export function streamOf(bytes: Uint8Array): Readable {
 function asIntegrityError(error: unknown, descriptor: Descriptor, seen: number): Error {
   if (errorCode(error) === 'EBADSIZE') return sizeMismatch(descriptor, String(seen));
   if (errorCode(error) !== 'EINTEGRITY') return error instanceof Error ? error : new TypeError(String(error));
+  return digestMismatch(descriptor);
+}
+
+function digestMismatch(descriptor: Descriptor): IntegrityError {
   return new IntegrityError(
     'BLOB_DIGEST_MISMATCH',
     `the bytes received for ${descriptor.digest} are not what that digest names`,

@@ -19,6 +19,16 @@ const host =
 const repositoryPath = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
+/** The path within a registry, such as `library/debian`. distribution-spec, #pulling-manifests */
+export function isRepositoryName(text: string): boolean {
+  return text.length <= 255 && repositoryPath.test(text);
+}
+
+/** distribution-spec, #pulling-manifests */
+export function isTag(text: string): boolean {
+  return tagPattern.test(text);
+}
+
 /**
  * Parses an image reference; the tag stays undefined when neither tag nor digest was written.
  * @throws ToolError REFERENCE_INVALID

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { type CallOptions, errorCode, ToolError } from '../../core/index.ts';
+import { type CallOptions, errorCode, proxyFor, ToolError } from '../../core/index.ts';
 import { showUrl } from './http-url.ts';
 
 export interface HttpClientOptions {
@@ -38,17 +38,17 @@ const transient: ReadonlySet<string> = new Set(['FETCH_BROKEN_OFF', 'FETCH_STALL
 /** GET over HTTP and HTTPS by Node's own client, redirects followed here, so that no secret follows with them. */
 export class HttpClient {
   readonly #options: HttpClientOptions;
-  readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent };
+  /** By proxy; '' for none. */
+  readonly #agents = new Map<string, { readonly 'http:': http.Agent; readonly 'https:': https.Agent }>();
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
-    const proxyEnv = { ...options.proxies };
-    this.#agents = { 'http:': new http.Agent({ proxyEnv }), 'https:': new https.Agent({ proxyEnv }) };
   }
 
   /**
    * The first answer that is no redirect, whatever its status.
-   * @throws ToolError FETCH_REDIRECT, FETCH_UNREACHABLE, FETCH_LOOKUP, FETCH_TLS, FETCH_BROKEN_OFF, FETCH_STALLED
+   * @throws ToolError FETCH_REDIRECT, FETCH_UNREACHABLE, FETCH_LOOKUP, FETCH_TLS, FETCH_BROKEN_OFF, FETCH_STALLED,
+   * PROXY_INVALID
    */
   async get(request: HttpRequest, options: CallOptions = {}): Promise<HttpAnswer> {
     let { url, headers } = request;
@@ -74,7 +74,7 @@ export class HttpClient {
     stall.begin();
     try {
       const sent = send(url, {
-        agent: this.#agents[protocol],
+        agent: this.#agentsFor(url)[protocol],
         headers: { 'user-agent': this.#options.userAgent, 'accept-encoding': 'identity', accept: '*/*', ...headers },
         signal,
       });
@@ -95,6 +95,17 @@ export class HttpClient {
       stall.end();
       throw explain(error);
     }
+  }
+
+  #agentsFor(url: URL) {
+    const proxy = proxyFor(url, this.#options.proxies)?.href;
+    const options = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+    const agents = this.#agents.get(proxy ?? '') ?? {
+      'http:': new http.Agent(options),
+      'https:': new https.Agent(options),
+    };
+    this.#agents.set(proxy ?? '', agents);
+    return agents;
   }
 }
 

@@ -37,6 +37,31 @@ describe('parseChallenges', () => {
     [',, Basic realm=x', [['basic', { realm: 'x' }]]],
     ['Bearer realm="never closed', [['bearer', {}]]],
     ['"Basic" realm="x"', []],
+    [
+      'Bearer realm=https://auth.example.com/token?a=b,service=r.example.com:5000,scope=repository:a/b:pull',
+      [
+        [
+          'bearer',
+          {
+            realm: 'https://auth.example.com/token?a=b',
+            service: 'r.example.com:5000',
+            scope: 'repository:a/b:pull',
+          },
+        ],
+      ],
+    ],
+    ['Bearer realm="a" service="b" scope="c"', [['bearer', { realm: 'a', service: 'b', scope: 'c' }]]],
+    [
+      'Basic realm="a", Bearer realm="b"',
+      [
+        ['basic', { realm: 'a' }],
+        ['bearer', { realm: 'b' }],
+      ],
+    ],
+    [
+      'Bearer realm="a",error="insufficient_scope",error_description="say \\"please\\""',
+      [['bearer', { realm: 'a', error: 'insufficient_scope', error_description: 'say "please"' }]],
+    ],
   ])('reads %j', (header, challenges) => {
     expect(parsed(header)).toEqual(challenges);
   });
@@ -66,6 +91,13 @@ describe('parseChallenges', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => parseChallenges(pieces.join('')).length >= 0),
     );
+  });
+
+  it('reads no more than a server can mean', () => {
+    const parameters = Array.from({ length: 100 }, (_, index) => `p${index}=x`).join(',');
+
+    expect(parsed('Basic realm=x,'.repeat(100)).length).toBeLessThanOrEqual(16);
+    expect(Object.keys(parsed(`Basic ${parameters}`)[0]?.[1] ?? {}).length).toBeLessThanOrEqual(32);
   });
 
   it.each(['"\\', 'a=', 'a ', ', ', 'a="', '=,'])('takes no time over %j ten thousand times', (piece) => {

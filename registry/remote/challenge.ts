@@ -7,12 +7,18 @@ export interface Challenge {
 }
 
 const maxHeaderLength = 8 * 1024;
+const maxChallenges = 16;
+const maxParameters = 32;
 const token = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const token68 = /[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y;
 const space = /[ \t]+/y;
 const separator = /[ \t]*,[ \t,]*/y;
 const equals = /[ \t]*=[ \t]*/y;
 const quoted = /"((?:[^"\\]|\\.)*)"/y;
+/** Servers leave the quotes out around addresses and scopes, which are no tokens. */
+const unquoted = /[^\s",\\=][^\s",\\]*/y;
+/** And the commas between parameters: what follows then is one more only with its `=`. */
+const parameterAhead = /[ \t]+(?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=["A-Za-z0-9/])/y;
 
 /**
  * Reads every challenge out of a header that a hostile server may have sent. What is malformed ends the reading: the
@@ -24,7 +30,7 @@ export function parseChallenges(header: string): Challenge[] {
   let position = 0;
   take(separator);
 
-  while (position < text.length) {
+  while (position < text.length && challenges.length < maxChallenges) {
     const scheme = take(token);
     if (scheme === undefined) break;
     const parameters = new Map<string, string>();
@@ -37,8 +43,9 @@ export function parseChallenges(header: string): Challenge[] {
   /** True when at least one was read. Leaves the position before the separator that ends the challenge. */
   function takeParameters(parameters: Map<string, string>): boolean {
     for (let count = 0; ; count++) {
+      if (count >= maxParameters) return true;
       const before = position;
-      if (count > 0 && take(separator) === undefined) return true;
+      if (count > 0 && take(separator) === undefined && take(parameterAhead) === undefined) return true;
       const parameter = takeParameter();
       if (parameter === undefined) {
         position = before;
@@ -52,7 +59,7 @@ export function parseChallenges(header: string): Challenge[] {
     const name = take(token);
     if (name === undefined || take(equals) === undefined) return undefined;
     const text68 = take(quoted);
-    const value = text68 === undefined ? take(token)?.[0] : (text68[1] ?? '').replace(/\\(.)/g, '$1');
+    const value = text68 === undefined ? take(unquoted)?.[0] : (text68[1] ?? '').replace(/\\(.)/g, '$1');
     return value === undefined ? undefined : { name: name[0].toLowerCase(), value };
   }
 

@@ -1,5 +1,6 @@
 import { IntegrityError, NotFoundError, ToolError } from '../../core/index.ts';
-import { type HttpResponse, readCapped } from './http.ts';
+import { type HttpResponse, isLoopback, readCapped } from './http.ts';
+import { retryAfterMs } from './http-timing.ts';
 import { plainText, showUrl } from './shown.ts';
 
 /** What the failed request was about, for the sentence of its error. */
@@ -17,9 +18,9 @@ const maxErrorBytes = 64 * 1024;
 /** Turns an answer that is no success into an error; consumes its body. distribution-spec, #error-codes */
 export async function responseError(response: HttpResponse, asked: Asked): Promise<ToolError> {
   const redact = asked.redact ?? ((text) => text);
-  const detail = redact(describeErrors(await bodyText(response)));
+  const detail = describeErrors(await bodyText(response));
   const told = detail === '' ? '' : `: ${detail}`;
-  const message = `${asked.method} ${showUrl(response.url)} was answered with ${response.status}${told}`;
+  const message = redact(`${asked.method} ${showUrl(response.url)} was answered with ${response.status}${told}`);
   switch (response.status) {
     case 401:
       return new ToolError('REGISTRY_UNAUTHORIZED', message, { hint: `log in: kiln login ${asked.registry}` });
@@ -31,8 +32,12 @@ export async function responseError(response: HttpResponse, asked: Asked): Promi
       return asked.notFound === undefined
         ? new NotFoundError('REGISTRY_NOT_FOUND', message)
         : new NotFoundError(asked.notFound.code, `${asked.notFound.message}: ${message}`);
+    case 407:
+      return new ToolError('PROXY_DENIED', message, {
+        hint: 'put the user and the password of the proxy into HTTP_PROXY and HTTPS_PROXY',
+      });
     case 429:
-      return new ToolError('REGISTRY_RATE_LIMITED', message, {
+      return new ToolError('REGISTRY_RATE_LIMITED', `${message}${restText(response)}`, {
         hint: `wait, or log in for a higher limit: kiln login ${asked.registry}`,
       });
     default:
@@ -40,8 +45,19 @@ export async function responseError(response: HttpResponse, asked: Asked): Promi
         return new ToolError('REGISTRY_UNAVAILABLE', message, { hint: 'try again later; the registry has a problem' });
       if (/\bDIGEST_INVALID\b|\bSIZE_INVALID\b/.test(detail))
         return new IntegrityError('BLOB_DIGEST_MISMATCH', message);
+      if (response.status === 400 && response.url.protocol === 'http:' && isLoopback(response.url)) {
+        // What a server of TLS says to who speaks plain http.
+        return new ToolError('REGISTRY_UNEXPECTED_ANSWER', message, {
+          hint: 'if this registry speaks TLS, say so: --tls-verify, or --insecure; certificates: docs/registries.md',
+        });
+      }
       return new ToolError('REGISTRY_UNEXPECTED_ANSWER', message);
   }
+}
+
+function restText(response: HttpResponse): string {
+  const restMs = retryAfterMs(response);
+  return restMs === undefined ? '' : `, with the wish to be asked again in ${Math.ceil(restMs / 1000)} seconds`;
 }
 
 async function bodyText(response: HttpResponse): Promise<string> {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { CredentialSource } from '../credentials.ts';
 import { openRepository, type RemoteRepository } from './repository.ts';
+import type { RemoteOptions } from './session.ts';
 
 export interface Exchange {
   readonly method: string;
@@ -22,6 +23,7 @@ export interface FaultServer extends AsyncDisposable {
 export async function startFaultServer(
   answer: (request: IncomingMessage, response: ServerResponse, turn: number) => void,
   credentials: CredentialSource = { find: async () => undefined },
+  options: Partial<RemoteOptions> = {},
 ): Promise<FaultServer> {
   const seen: Exchange[] = [];
   const server = createServer((request, response) => {
@@ -38,7 +40,10 @@ export async function startFaultServer(
     host,
     seen,
     warnings,
-    repository: openRepository({ registry: host, repository: 'web' }, { credentials, onWarning }),
+    repository: openRepository(
+      { registry: host, repository: 'web' },
+      { credentials, onWarning, timing: { backoffMs: 4 }, ...options },
+    ),
     async [Symbol.asyncDispose]() {
       server.close();
       server.closeAllConnections();

@@ -2,14 +2,17 @@ import { ToolError } from '../../core/index.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import { showUrl } from './shown.ts';
 
+/** What another host may learn of a request; all else was meant for the host it was sent to. */
+const harmlessHeaders: ReadonlySet<string> = new Set(['accept', 'content-type', 'range', 'if-range']);
+
 /** Where a redirecting answer points; undefined for any other answer. */
 export function redirectTarget(response: HttpResponse): string | undefined {
   return [301, 302, 303, 307, 308].includes(response.status) ? response.headers.get('location') : undefined;
 }
 
 /**
- * The request as it is to be repeated there. Authorization does not follow to another host or port, nor anything to a
- * place without encryption when there was some.
+ * The request as it is to be repeated there. Neither Authorization nor other headers that may be secret follow to another
+ * host or port, nor does a client's certificate, nor anything to a place without encryption when there was some.
  * @throws ToolError REGISTRY_REDIRECT_REFUSED
  */
 export function redirected(request: HttpRequest, response: HttpResponse, location: string): HttpRequest {
@@ -18,6 +21,7 @@ export function redirected(request: HttpRequest, response: HttpResponse, locatio
   const url = new URL(location, request.url);
   const to = `it was redirected to ${showUrl(url)}`;
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused(request, `${to}, which is not HTTP`);
+  if (url.username !== '' || url.password !== '') throw refused(request, `${to} with a user name in it`);
   if (request.url.protocol === 'https:' && url.protocol === 'http:')
     throw refused(request, `${to}, without encryption`);
   if (request.redirects === 'refuse') throw refused(request, `${to}, and what it sends is secret`);
@@ -25,13 +29,15 @@ export function redirected(request: HttpRequest, response: HttpResponse, locatio
   const reads = request.method === 'GET' || request.method === 'HEAD';
   if (!reads && response.status !== 307 && response.status !== 308)
     throw refused(request, `${to} with ${response.status}`);
-  return { ...request, url, headers: url.origin === request.url.origin ? request.headers : withoutSecrets(request) };
+  return url.origin === request.url.origin ? { ...request, url } : { ...request, url, ...fitForStrangers(request) };
 }
 
-function withoutSecrets(request: HttpRequest): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(request.headers ?? {}).filter(([name]) => !['authorization', 'cookie'].includes(name.toLowerCase())),
-  );
+function fitForStrangers({ headers = {}, tls }: HttpRequest): Pick<HttpRequest, 'headers' | 'tls'> {
+  const { client: _client, ...rest } = tls ?? {};
+  return {
+    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => harmlessHeaders.has(name.toLowerCase()))),
+    ...(tls === undefined ? {} : { tls: rest }),
+  };
 }
 
 export function refused(request: HttpRequest, why: string): ToolError {

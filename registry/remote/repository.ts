@@ -5,25 +5,41 @@ import {
   type Digest,
   describe,
   formatReference,
+  type IngestedBlob,
   IntegrityError,
   isDigest,
   type Mounter,
   maxManifestBytes,
   mediaTypes,
+  type PartialBlob,
   parseDigest,
   parseReference,
+  type ReadOptions,
   type Reference,
+  type ReferrerLister,
+  type Remover,
+  type Resumer,
   readVerified,
   repositoryName,
+  sleep,
+  type TagLister,
   type Target,
   ToolError,
 } from '../../core/index.ts';
 import { isManifestLike, manifestTypeOf } from '../manifest-type.ts';
+import { referrerOf } from '../referrer.ts';
+import { addListedReferrer, listedReferrers, type PlaceOfLists, removeListedReferrer } from '../referrers-tag.ts';
+import { describeBlob } from './blob-size.ts';
 import { type Asked, responseError } from './errors.ts';
 import { discard, type HttpResponse, readCapped } from './http.ts';
-import { resumable } from './resumable.ts';
-import { RegistrySession, type RemoteOptions } from './session.ts';
+import type { IngestOptions } from './ingest.ts';
+import { askReferrers, type ReferrerOptions } from './referrers.ts';
+import { deleteBlob, deleteManifest } from './removal.ts';
+import { type RepositoryCalls, repositoryScope } from './repository-calls.ts';
+import { openResumable } from './resumable.ts';
+import { RegistrySession, type RemoteOptions, type SessionRequest } from './session.ts';
 import { plainText } from './shown.ts';
+import { listTags, type TagOptions } from './tags.ts';
 import { BlobUpload } from './upload.ts';
 
 const manifestAccept = [
@@ -32,6 +48,10 @@ const manifestAccept = [
   mediaTypes.dockerManifestList,
   mediaTypes.dockerManifest,
 ].join(', ');
+
+type PullOptions = Pick<SessionRequest, 'signal' | 'purpose' | 'resumes'>;
+
+const manifestAttempts = 3;
 
 /** One repository of one registry as a Target. References are tags or digests. */
 export function openRepository(
@@ -42,14 +62,17 @@ export function openRepository(
 }
 
 /** distribution-spec. Made by `openRepository`. */
-export class RemoteRepository implements Target, Mounter {
+export class RemoteRepository implements Target, Mounter, Resumer, TagLister, ReferrerLister, Remover {
   /** `host/path` */
   readonly name: string;
   readonly #reference: Pick<Reference, 'registry' | 'repository'>;
   readonly #session: RegistrySession;
   readonly #upload: BlobUpload;
+  readonly #calls: RepositoryCalls;
   /** Blobs that were asked for and missing: who writes one now need not ask again. */
   readonly #absent = new Set<Digest>();
+  /** Manifests with a subject that are in the list of what refers to it. */
+  readonly #listed = new Set<Digest>();
   /** The manifest written last: to tag it is to write it once more under the tag. */
   #lastManifest: { readonly descriptor: Descriptor; readonly bytes: Buffer } | undefined;
 
@@ -58,37 +81,50 @@ export class RemoteRepository implements Target, Mounter {
     const { registry, repository } = parseReference(repositoryName(reference));
     this.#reference = { registry, repository };
     this.name = repositoryName(this.#reference);
-    this.#session = new RegistrySession(registry, options);
-    this.#upload = new BlobUpload(this.#session, repository);
+    this.#session = new RegistrySession(registry, options, repository);
+    this.#upload = new BlobUpload(this.#session, repository, options.uploads);
+    this.#calls = {
+      name: this.name,
+      ask: (method, path, { access, ...rest }) =>
+        this.#session.send({ method, to: this.#path(path), scopes: [repositoryScope(repository, access)], ...rest }),
+      failure: (response, method, notFound) => this.#failure(response, method, notFound),
+    };
   }
 
   async has(descriptor: Descriptor, options: CallOptions = {}): Promise<boolean> {
-    const response = await this.#pull('HEAD', pathOf(descriptor), options);
+    // Where it would be written: that a mirror has it is no reason not to.
+    const response = await this.#pull('HEAD', pathOf(descriptor), { ...options, purpose: 'push' });
     if (response.status !== 404 && response.status !== 200) throw await this.#failure(response, 'HEAD');
     await discard(response);
     if (response.status === 404) this.#absent.add(descriptor.digest);
     return response.status === 200;
   }
 
-  async read(descriptor: Descriptor, options: CallOptions = {}): Promise<Readable> {
-    const get = async (from: number): Promise<HttpResponse> => {
-      const range: Record<string, string> = from === 0 ? {} : { Range: `bytes=${from}-` };
-      const response = await this.#pull('GET', pathOf(descriptor), options, range);
-      if (response.status === (from === 0 ? 200 : 206)) return response;
-      if (response.status !== 200 && response.status !== 206) {
+  read(descriptor: Descriptor, options: ReadOptions = {}): Promise<Readable> {
+    const { from = 0, signal } = options;
+    return openResumable(
+      async ({ headers, resumes }): Promise<HttpResponse> => {
+        const response = await this.#pull('GET', pathOf(descriptor), { signal, resumes }, headers);
+        if (response.status === 200 || (response.status === 206 && 'Range' in headers)) return response;
         throw await this.#failure(response, 'GET', {
           code: 'BLOB_NOT_FOUND',
           message: `${descriptor.digest} is not in ${this.name}`,
         });
-      }
-      response.body.destroy();
-      throw new ToolError('REGISTRY_UNEXPECTED_ANSWER', `${this.name} did not send the range that was asked for`);
-    };
-    return resumable(await get(0), get, options);
+      },
+      {
+        from,
+        size: descriptor.size,
+        signal,
+        backoff: (failures) => sleep(this.#session.backoffMs(failures), { signal }),
+      },
+    );
   }
 
-  /** Asks with HEAD, and with GET where that does not tell type, digest and size. */
-  async resolve(reference: string, options: CallOptions = {}): Promise<Descriptor> {
+  /**
+   * Asks with HEAD, and with GET where that does not tell type, digest and size.
+   * @param options.purpose `push` for what a name means where it would be written, whatever mirrors say
+   */
+  async resolve(reference: string, options: Pick<SessionRequest, 'signal' | 'purpose'> = {}): Promise<Descriptor> {
     const wanted = isDigest(reference) ? reference : undefined;
     const path = `manifests/${this.#checkedName(reference)}`;
     const head = await this.#pull('HEAD', path, options);
@@ -126,21 +162,80 @@ export class RemoteRepository implements Target, Mounter {
     await this.#putManifest(descriptor, bytes, this.#checkedName(reference), options);
   }
 
+  /** Goes on with an upload of the blob that broke off. */
+  async resume(descriptor: Descriptor, options: CallOptions = {}): Promise<PartialBlob | undefined> {
+    const isAbsent = this.#absent.delete(descriptor.digest) || !(await this.has(descriptor, options));
+    return isAbsent ? this.#upload.resume(descriptor, options) : undefined;
+  }
+
+  /** Takes in a blob while it is made. @throws ToolError REGISTRY_CHUNKS_REFUSED, REGISTRY_UPLOAD_LOST */
+  ingest(content: Readable, options: IngestOptions): Promise<IngestedBlob> {
+    return this.#upload.ingest(content, options);
+  }
+
   mount(descriptor: Descriptor, fromRepository: string, options: CallOptions = {}): Promise<boolean> {
     const { repository } = parseReference(`${this.#reference.registry}/${fromRepository}`);
     return this.#upload.mount(descriptor, repository, options);
   }
 
+  tags(options: TagOptions = {}): AsyncIterable<string> {
+    return listTags(this.#calls, options);
+  }
+
+  /** By the registry's API; where it has none, by the tag that lists them. distribution-spec, #listing-referrers */
+  async referrers(subject: Digest, options: ReferrerOptions = {}): Promise<readonly Descriptor[]> {
+    const told = await askReferrers(this.#calls, subject, options);
+    if (told !== undefined) return told;
+    const { artifactType } = options;
+    const listed = await listedReferrers(this.#placeOfLists('registry'), subject, options);
+    return listed.filter((entry) => artifactType === undefined || entry.artifactType === artifactType);
+  }
+
+  /**
+   * A digest goes with all its tags, and out of the list of what refers to its subject, where the registry does not
+   * keep that itself.
+   * @throws NotFoundError REFERENCE_NOT_FOUND; ToolError REGISTRY_CANNOT_DELETE
+   */
+  async remove(reference: string, options: CallOptions = {}): Promise<void> {
+    const name = this.#checkedName(reference);
+    const subject = isDigest(reference) ? await this.#listingSubject(reference, options) : undefined;
+    await deleteManifest(this.#calls, name, this.#noSuchName(reference), options);
+    if (this.#lastManifest?.descriptor.digest === reference) this.#lastManifest = undefined;
+    if (subject === undefined || !isDigest(reference)) return;
+    await removeListedReferrer(this.#placeOfLists('push'), subject, reference, options);
+  }
+
+  /** @throws NotFoundError BLOB_UNKNOWN; ToolError REGISTRY_CANNOT_DELETE */
+  removeBlob(digest: Digest, options: CallOptions = {}): Promise<void> {
+    return deleteBlob(this.#calls, digest, options);
+  }
+
+  /** What is known of a blob by its digest alone. @throws NotFoundError BLOB_UNKNOWN */
+  describeBlob(digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
+    return describeBlob(this.#calls, digest, options);
+  }
+
+  /** A mirror's list may be old: what is not in it would be lost by writing it anew. */
+  #placeOfLists(purpose: 'push' | 'registry'): PlaceOfLists {
+    return {
+      resolve: (reference, { signal } = {}) => this.resolve(reference, { signal, purpose }),
+      read: (descriptor, options) => this.read(descriptor, options),
+      write: (descriptor, content, options) => this.write(descriptor, content, options),
+      tag: (descriptor, reference, options) => this.tag(descriptor, reference, options),
+    };
+  }
+
+  /** The subject of a manifest that is about to go, where a tag lists what refers to it. */
+  async #listingSubject(digest: Digest, options: CallOptions): Promise<Digest | undefined> {
+    const descriptor = await this.resolve(digest, options);
+    const bytes = await readVerified(this, descriptor, { ...options, maxBytes: maxManifestBytes });
+    const subject = referrerOf(descriptor, bytes)?.subject;
+    if (subject === undefined || (await askReferrers(this.#calls, subject, options)) !== undefined) return undefined;
+    return subject;
+  }
+
   async #putManifest(descriptor: Descriptor, bytes: Buffer, name: string, options: CallOptions): Promise<void> {
-    const response = await this.#session.send({
-      method: 'PUT',
-      to: this.#path(`manifests/${name}`),
-      scopes: [`repository:${this.#reference.repository}:pull,push`],
-      headers: { 'Content-Type': descriptor.mediaType },
-      body: bytes,
-      signal: options.signal,
-    });
-    if (response.status < 200 || response.status > 299) throw await this.#failure(response, 'PUT');
+    const response = await this.#sendManifest(descriptor, bytes, name, options);
     await discard(response);
     const stored = response.headers.get('docker-content-digest');
     if (stored !== undefined && stored !== descriptor.digest && isDigest(stored)) {
@@ -149,6 +244,42 @@ export class RemoteRepository implements Target, Mounter {
         `${this.name} stored the manifest ${descriptor.digest} as ${stored}`,
       );
     }
+    const told = response.headers.has('oci-subject');
+    if (!told) await this.#listReferrer(descriptor, bytes, options);
+  }
+
+  /**
+   * Registries take a moment to know a blob that was just written, Docker's also while somebody else writes the same one:
+   * what they miss is asked for once more.
+   */
+  async #sendManifest(
+    descriptor: Descriptor,
+    bytes: Buffer,
+    name: string,
+    options: CallOptions,
+  ): Promise<HttpResponse> {
+    for (let attempt = 1; ; attempt++) {
+      const response = await this.#session.send({
+        method: 'PUT',
+        to: this.#path(`manifests/${name}`),
+        scopes: [`repository:${this.#reference.repository}:pull,push`],
+        headers: { 'Content-Type': descriptor.mediaType },
+        body: bytes,
+        signal: options.signal,
+      });
+      if (response.status >= 200 && response.status <= 299) return response;
+      const error = await this.#failure(response, 'PUT');
+      if (attempt >= manifestAttempts || !/\bMANIFEST_BLOB_UNKNOWN\b/.test(error.message)) throw error;
+      await sleep(this.#session.backoffMs(attempt), options);
+    }
+  }
+
+  /** A registry that says nothing of the subject keeps no list. distribution-spec, #pushing-manifests-with-subject */
+  async #listReferrer(descriptor: Descriptor, bytes: Buffer, options: CallOptions): Promise<void> {
+    const referrer = referrerOf(descriptor, bytes);
+    if (referrer === undefined || this.#listed.has(descriptor.digest)) return;
+    await addListedReferrer(this.#placeOfLists('push'), referrer.subject, referrer.entry, options);
+    this.#listed.add(descriptor.digest);
   }
 
   async #describeBody(response: HttpResponse, wanted: Digest | undefined): Promise<Descriptor> {
@@ -169,13 +300,13 @@ export class RemoteRepository implements Target, Mounter {
     return wanted === undefined ? descriptor : { ...descriptor, digest: wanted };
   }
 
-  #pull(method: 'GET' | 'HEAD', path: string, options: CallOptions, more: Readonly<Record<string, string>> = {}) {
+  #pull(method: 'GET' | 'HEAD', path: string, options: PullOptions, more: Readonly<Record<string, string>> = {}) {
     return this.#session.send({
       method,
       to: this.#path(path),
       scopes: [`repository:${this.#reference.repository}:pull`],
       headers: path.startsWith('manifests/') ? { ...more, Accept: manifestAccept } : more,
-      signal: options.signal,
+      ...options,
     });
   }
 
