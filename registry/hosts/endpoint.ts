@@ -23,6 +23,8 @@ export interface RegistryEndpoint {
   /** Which references it is asked for; all unless said. */
   readonly answers?: 'digests' | 'tags';
   readonly tls: TlsSettings;
+  /** Of an https address: asked by plain http where nothing answers by TLS; only when the user said so. */
+  readonly orPlainHttp?: boolean;
   /** Sent with each request, such as what hosts.toml wants. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Added to each URL, such as `ns=docker.io` for mirrors of containerd. */
