@@ -42,29 +42,40 @@ export function parseAuthFile(text: string, where: string): AuthFile {
 }
 
 /**
- * The credential for exactly this host. Entries that hold none (Docker writes `{}` beside a helper) or are damaged are
- * passed over.
+ * The credential for exactly this host; of several the one for the longest part of `repository`'s name. Entries that
+ * hold none (Docker writes `{}` beside a helper) or are damaged are passed over. containers-auth.json(5)
  */
-export function findInAuthFile(file: AuthFile, registry: string): Credential | undefined {
-  const matches = file.auths.filter(([key]) => sameRegistry(key, registry));
-  // `host` goes before `https://host/v1/`, which is how old versions of Docker wrote it.
-  matches.sort(([a], [b]) => Number(b === registry) - Number(a === registry));
-  for (const [, entry] of matches) {
-    const found = parseEntry(entry);
-    if (found !== undefined) return found;
+export function findInAuthFile(file: AuthFile, registry: string, repository?: string): Credential | undefined {
+  for (const key of [...partsOf(registry, repository), registry]) {
+    const matches = file.auths.filter(([found]) => sameRegistry(found, key));
+    // `host` goes before `https://host/v1/`, which is how old versions of Docker wrote it.
+    matches.sort(([a], [b]) => Number(b === key) - Number(a === key));
+    for (const [, entry] of matches) {
+      const found = parseEntry(entry);
+      if (found !== undefined) return found;
+    }
   }
   return undefined;
 }
 
-/** Whether a key of the file means the registry: same host, same port, nothing else. */
+/** `host/a/b`, `host/a`: keys for parts of a registry, the longest first. */
+function partsOf(registry: string, repository: string | undefined): readonly string[] {
+  const components = repository?.split('/') ?? [];
+  return components.map((_, index) => [registry, ...components.slice(0, components.length - index)].join('/'));
+}
+
+/** Whether a key of the file means the registry, or the same part of it: same host, same port, same path. */
 export function sameRegistry(key: string, registry: string): boolean {
-  const host = key.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '');
-  return canonicalHost(host) === canonicalHost(registry);
+  const withoutScheme = key.replace(/^https?:\/\//, '');
+  // Addresses have the version of the API behind them; `host/v2` without anything around it is a part of the registry.
+  const isPlain = withoutScheme === key;
+  const place = withoutScheme.replace(isPlain ? /\/(?:v[12]\/)?$/ : /\/(?:v[12]\/?)?$/, '');
+  return canonicalKey(place) === canonicalKey(registry);
 }
 
 /** The address a registry has in files and for helpers. */
 export function registryKey(registry: string): string {
-  return canonicalHost(registry) === 'docker.io' ? hubKey : registry;
+  return canonicalKey(registry) === 'docker.io' ? hubKey : registry;
 }
 
 export function withAuth(file: AuthFile | undefined, registry: string, credential: Credential): unknown {
@@ -74,6 +85,11 @@ export function withAuth(file: AuthFile | undefined, registry: string, credentia
       ? { auth: encode(credential.username ?? '', ''), identitytoken: credential.identityToken }
       : { auth: encode(credential.username, credential.secret) };
   return { ...file?.document, auths: Object.fromEntries([...others, [registryKey(registry), entry]]) };
+}
+
+/** The document without any entry. */
+export function withoutAuths(file: AuthFile): unknown {
+  return { ...file.document, auths: {} };
 }
 
 /** The document without the registry's entries; undefined when it had none. */
@@ -106,9 +122,11 @@ function encode(username: string, secret: string): string {
   return Buffer.from(`${username}:${secret}`, 'utf8').toString('base64');
 }
 
-function canonicalHost(host: string): string {
+/** Hosts are the same in any case, paths are not. */
+function canonicalKey(key: string): string {
+  const [host = '', ...rest] = key.split('/');
   const lower = host.toLowerCase();
-  return hubHosts.includes(lower) ? 'docker.io' : lower;
+  return [hubHosts.includes(lower) ? 'docker.io' : lower, ...rest].join('/');
 }
 
 function isAbsent(value: unknown): boolean {

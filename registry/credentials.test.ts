@@ -1,10 +1,12 @@
 import { chmod, mkdtempDisposable, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { errorCode } from '../core/index.ts';
 import { findInAuthFile, parseAuthFile } from './auth-file.ts';
+import { findWithHelper } from './credential-helper.ts';
 import { openCredentials } from './credentials.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
@@ -108,6 +110,60 @@ describe('finding credentials', () => {
   });
 });
 
+describe('credentials for a part of a registry', () => {
+  const entry = (name: string) => ({ auth: base64(`${name}:x`) });
+  const auths = {
+    'quay.example': entry('whole'),
+    'quay.example/team': entry('team'),
+    'quay.example/team/app': entry('app'),
+    'other.example/team': entry('other'),
+    'docker.io/me': entry('hub'),
+  };
+
+  it.each([
+    ['quay.example', undefined, 'whole'],
+    ['quay.example', 'elsewhere/x', 'whole'],
+    ['quay.example', 'team/x', 'team'],
+    ['quay.example', 'teams/x', 'whole'],
+    ['quay.example', 'team/app', 'app'],
+    ['quay.example', 'team/app/deep', 'app'],
+    ['quay.example', 'team/application', 'team'],
+    ['quay.example:443', 'team/app', undefined],
+    ['other.example', 'x', undefined],
+    ['docker.io', 'me/x', 'hub'],
+    ['docker.io', 'library/x', undefined],
+  ])('of %s for %s are those of %s', async (registry, repository, username) => {
+    const credentials = openCredentials({ dockerAuthConfig: JSON.stringify({ auths }), files: [] });
+
+    const found = await credentials.find(registry, repository === undefined ? {} : { repository });
+
+    expect(found?.username).toBe(username);
+  });
+
+  it('are saved and erased beside those of the whole', async () => {
+    await using folder = await temporary();
+    const file = path.join(folder.path, 'auth.json');
+    const credentials = openCredentials({ files: [file] });
+    await credentials.save('quay.example', { username: 'whole', secret: 'x' });
+    await credentials.save('quay.example/team', { username: 'team', secret: 'x' });
+
+    expect(await credentials.find('quay.example', { repository: 'team/x' })).toMatchObject({ username: 'team' });
+    expect(await credentials.erase('quay.example/team')).toBe(true);
+    expect(await credentials.find('quay.example', { repository: 'team/x' })).toMatchObject({ username: 'whole' });
+    expect(await credentials.whereFound('quay.example')).toBe(file);
+  });
+
+  it('are not given to a helper, which knows no parts', async () => {
+    await using folder = await temporary();
+    const file = path.join(folder.path, 'config.json');
+    await writeFile(file, '{"credsStore":"test"}');
+
+    const saving = openCredentials({ files: [file] }).save('quay.example/team', user);
+
+    await expect(saving).rejects.toMatchObject({ code: 'REGISTRY_CREDENTIAL_HELPER' });
+  });
+});
+
 describe('saving credentials', () => {
   it('keeps all else in the file, and lets only its owner read it', async () => {
     await using folder = await temporary();
@@ -146,6 +202,37 @@ describe('saving credentials', () => {
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ auths: { 'b.example': {} } });
   });
 
+  it('leaves the mode of a file that is there', async () => {
+    await using folder = await temporary();
+    const file = path.join(folder.path, 'config.json');
+    await writeFile(file, '{}');
+    await chmod(file, 0o640);
+
+    await openCredentials({ files: [file] }).save('a.example', user);
+
+    expect((await stat(file)).mode & 0o777).toBe(0o640);
+  });
+
+  it('erases all, and keeps what is not a login', async () => {
+    await using folder = await temporary();
+    const file = path.join(folder.path, 'config.json');
+    await writeFile(file, JSON.stringify({ auths: { 'b.example': {}, 'a.example': {} }, psFormat: 'table' }));
+    const credentials = openCredentials({ files: [file] });
+
+    expect(await credentials.eraseAll()).toEqual(['a.example', 'b.example']);
+    expect(await credentials.eraseAll()).toEqual([]);
+
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ auths: {}, psFormat: 'table' });
+  });
+
+  it('reads the oldest file of Docker’s, which is nothing but logins', async () => {
+    await using folder = await temporary();
+    const file = path.join(folder.path, '.dockercfg');
+    await writeFile(file, JSON.stringify({ 'https://a.example/v1/': { auth: base64('user:pass') } }));
+
+    expect(await openCredentials({ files: [file] }).find('a.example')).toEqual(user);
+  });
+
   it('keeps a symbolic link to the file', async () => {
     await using folder = await temporary();
     const [file, link] = [path.join(folder.path, 'real.json'), path.join(folder.path, 'config.json')];
@@ -167,6 +254,7 @@ describe('credential helpers', () => {
   const helper = `#!/bin/sh
 cd "$(dirname "$0")" || exit 2
 case "$1" in
+  list) cat list;;
   get) read -r server || true; name=$(printf %s "$server" | tr -c 'a-z0-9.\\n' _)
     if [ -f "$name" ]; then cat "$name"; else echo 'credentials not found in native keychain'; exit 1; fi;;
   store) cat > stored;;
@@ -227,6 +315,46 @@ esac
 
     if (suffix === '') expect(await finding).toBeUndefined();
     else await expect(finding).rejects.toMatchObject({ code: 'REGISTRY_CREDENTIAL_HELPER' });
+  });
+
+  it('tell what they know when all is erased', async () => {
+    const { folder, credentials } = await installed({ credsStore: 'test' });
+    await using _folder = folder;
+    await writeFile(path.join(folder.path, 'list'), '{"a.example":"me"}');
+    await writeFile(path.join(folder.path, 'a.example'), '{"Username":"me","Secret":"s"}');
+
+    expect(await credentials.eraseAll()).toEqual(['a.example']);
+    expect(await readFile(path.join(folder.path, 'erased'), 'utf8')).toBe('a.example\n');
+  });
+
+  it('that hang are ended, by patience or by the caller', async () => {
+    await using folder = await temporary();
+    const program = path.join(folder.path, 'docker-credential-hangs');
+    await writeFile(program, '#!/bin/sh\ntrap "" TERM\necho secret-on-stderr >&2\nexec sleep 600\n');
+    await chmod(program, 0o755);
+    vi.stubEnv('PATH', `${folder.path}:${process.env.PATH}`);
+    const abort = new AbortController();
+
+    const impatient = findWithHelper('hangs', 'a.example', { patienceMs: 50 });
+    const aborted = findWithHelper('hangs', 'a.example', { signal: abort.signal });
+    abort.abort(new Error('enough'));
+
+    await expect(aborted).rejects.toThrow('enough');
+    await expect(impatient).rejects.toThrow('did not get credentials in time');
+    await expect(impatient).rejects.not.toThrow('secret-on-stderr');
+  });
+
+  it('that fail have nothing of what they print shown', async () => {
+    const { folder, credentials } = await installed({ credHelpers: { 'a.example': 'leaks' } });
+    await using _folder = folder;
+    const program = path.join(folder.path, 'docker-credential-leaks');
+    await writeFile(program, '#!/bin/sh\necho hunter2; echo hunter2 >&2; exit 3\n');
+    await chmod(program, 0o755);
+
+    const failure = await credentials.find('a.example').catch((error: unknown) => error);
+
+    expect(failure).toMatchObject({ code: 'REGISTRY_CREDENTIAL_HELPER' });
+    expect(inspect(failure, { depth: 10, showHidden: true })).not.toContain('hunter2');
   });
 
   it('do not have their answers printed when they are odd', async () => {
