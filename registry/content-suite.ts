@@ -9,7 +9,7 @@ import {
   streamOf,
   type Target,
 } from '../core/index.ts';
-import { copyImage } from './copy-image.ts';
+import { copyImage } from './copy/copy-image.ts';
 import { memoryTarget } from './memory.ts';
 
 export interface OpenedTarget extends AsyncDisposable {
@@ -47,6 +47,28 @@ export function contentSuite(name: string, open: () => Promise<OpenedTarget>): v
       await opened.target.write(blob.descriptor, inChunks(blob.bytes, 50_001));
 
       expect(sha256(await text(await opened.target.read(blob.descriptor)))).toBe(blob.descriptor.digest);
+    });
+
+    it.each([
+      [1, 'ome bytes'],
+      [9, 's'],
+      [10, ''],
+    ])('leaves out the first %d bytes where they are not wanted', async (from, rest) => {
+      await using opened = await open();
+      const blob = blobOf('some bytes');
+      await opened.target.write(blob.descriptor, streamOf(blob.bytes));
+
+      expect(await text(await opened.target.read(blob.descriptor, { from }))).toBe(rest);
+    });
+
+    it('reads a blob of many chunks from its middle', async () => {
+      await using opened = await open();
+      const blob = blobOf('0123456789abcdef'.repeat(200_000));
+      await opened.target.write(blob.descriptor, inChunks(blob.bytes, 50_001));
+
+      const rest = await text(await opened.target.read(blob.descriptor, { from: 1_234_567 }));
+
+      expect(sha256(rest)).toBe(sha256(blob.bytes.subarray(1_234_567)));
     });
 
     it('does not have, and does not read, what nobody wrote', async () => {

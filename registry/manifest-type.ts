@@ -1,4 +1,4 @@
-import { type Descriptor, isIndexType, isManifestType, mediaTypes } from '../core/index.ts';
+import { type Descriptor, isIndexType, isManifestType, mediaTypes, ToolError } from '../core/index.ts';
 
 /** Whether a descriptor names JSON that points at other content, rather than a plain blob. */
 export function isManifestLike(descriptor: Pick<Descriptor, 'mediaType'>): boolean {
@@ -14,6 +14,14 @@ export function isForeignLayer(descriptor: Pick<Descriptor, 'mediaType'>): boole
     descriptor.mediaType.startsWith('application/vnd.oci.image.layer.nondistributable.') ||
     descriptor.mediaType === 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
   );
+}
+
+/** @throws ToolError MANIFEST_SCHEMA1 for what Docker retired in 2016, whose layers have no types and sizes */
+export function checkNotSchema1({ digest, mediaType }: Pick<Descriptor, 'digest' | 'mediaType'>): void {
+  if (!mediaType.startsWith('application/vnd.docker.distribution.manifest.v1+')) return;
+  throw new ToolError('MANIFEST_SCHEMA1', `the image ${digest} is in the retired Docker schema 1 format`, {
+    hint: 'push it again with a current tool, for example: skopeo copy --format v2s2',
+  });
 }
 
 /** The media type of bytes that may be a manifest or an index; undefined when they are neither. */

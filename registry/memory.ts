@@ -5,6 +5,7 @@ import {
   type Descriptor,
   type Digest,
   NotFoundError,
+  type ReadOptions,
   streamOf,
   type Target,
   verifying,
@@ -16,6 +17,7 @@ export function memoryTarget(): Target {
 }
 
 class MemoryTarget implements Target {
+  readonly name = 'memory';
   readonly #blobs = new Map<Digest, Buffer>();
   readonly #names = new Map<string, Descriptor>();
 
@@ -23,11 +25,11 @@ class MemoryTarget implements Target {
     return this.#blobs.get(descriptor.digest)?.byteLength === descriptor.size;
   }
 
-  async read(descriptor: Descriptor, options: CallOptions = {}): Promise<Readable> {
+  async read(descriptor: Descriptor, options: ReadOptions = {}): Promise<Readable> {
     options.signal?.throwIfAborted();
     const bytes = this.#blobs.get(descriptor.digest);
     if (bytes === undefined) throw new NotFoundError('BLOB_NOT_FOUND', `${descriptor.digest} is not in memory`);
-    return streamOf(bytes);
+    return streamOf(bytes.subarray(options.from ?? 0));
   }
 
   async resolve(reference: string): Promise<Descriptor> {

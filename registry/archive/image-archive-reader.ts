@@ -9,25 +9,28 @@ import {
   maxManifestBytes,
   NotFoundError,
   type ReadableContent,
+  type ReadOptions,
+  type ReferrerLister,
   type Resolver,
   readVerified,
   ToolError,
 } from '../../core/index.ts';
-import { manifestTypeOf } from '../manifest-type.ts';
+import { referrerOf } from '../artifact/referrer.ts';
 import {
   layoutDescriptors,
   type NamedDescriptor,
   parseLayoutIndex,
   refNameAnnotation,
   withoutRefName,
-} from '../oci-index.ts';
+} from '../layout/oci-index.ts';
+import { isManifestLike, manifestTypeOf } from '../manifest-type.ts';
 import { imageNameAnnotation, memberStream } from './image-archive.ts';
 import { type TarMember, tarMembers } from './tar-members.ts';
 
 const maxIndexBytes = 16 * 1024 * 1024;
 
 /** Reads an OCI layout in a tar file that anybody may have written: of Kiln, BuildKit, Skopeo, or `docker save` since 25. */
-export class ImageArchiveReader implements ReadableContent, Resolver {
+export class ImageArchiveReader implements ReadableContent, Resolver, ReferrerLister {
   readonly #file: string;
   readonly #blobs: ReadonlyMap<string, TarMember>;
   readonly #images: readonly Descriptor[];
@@ -59,15 +62,20 @@ export class ImageArchiveReader implements ReadableContent, Resolver {
     return new ImageArchiveReader(file, blobs, layoutDescriptors({ entries, document }));
   }
 
+  /** The file, for messages. */
+  get name(): string {
+    return this.#file;
+  }
+
   async has({ digest, size }: Descriptor): Promise<boolean> {
     return this.#blobs.get(digest)?.size === size;
   }
 
-  async read({ digest }: Descriptor, options: CallOptions = {}): Promise<Readable> {
+  async read({ digest }: Descriptor, options: ReadOptions = {}): Promise<Readable> {
     options.signal?.throwIfAborted();
     const found = this.#blobs.get(digest);
     if (found === undefined) throw new NotFoundError('BLOB_NOT_FOUND', `${digest} is not in ${this.#file}`);
-    return memberStream(this.#file, found);
+    return memberStream(this.#file, found, options.from);
   }
 
   /** Finds an image by its full name, its tag, its digest, or, when there is one only, by `''`. */
@@ -86,6 +94,28 @@ export class ImageArchiveReader implements ReadableContent, Resolver {
     const what =
       reference === '' ? 'the name of one image is needed' : `there is no image ${JSON.stringify(reference)}`;
     throw new NotFoundError('REFERENCE_NOT_FOUND', `${what} in ${this.#file}`);
+  }
+
+  /** Those that have an entry of their own in `index.json`, as in a layout. */
+  async referrers(
+    subject: Digest,
+    options: CallOptions & { readonly artifactType?: string } = {},
+  ): Promise<readonly Descriptor[]> {
+    const { artifactType, signal } = options;
+    const found = new Map<Digest, Descriptor>();
+    for (const listed of this.#images) {
+      if (!isManifestLike(listed) || listed.size > maxManifestBytes || !(await this.has(listed))) continue;
+      const referrer = referrerOf(listed, await readVerified(this, listed, { signal }));
+      if (referrer?.subject !== subject) continue;
+      if (artifactType === undefined || referrer.entry.artifactType === artifactType)
+        found.set(listed.digest, referrer.entry);
+    }
+    return [...found.values()];
+  }
+
+  /** What `index.json` lists, names in the annotations. */
+  get entries(): readonly Descriptor[] {
+    return this.#images;
   }
 
   /** The images that have a full name. */

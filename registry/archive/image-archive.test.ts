@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { describe as describeBytes, mediaTypes, parseDigest, streamOf, ToolError } from '../../core/index.ts';
 import { blobOf, contentSuite, json, sampleImage } from '../content-suite.ts';
-import { copyImage } from '../copy-image.ts';
+import { copyImage } from '../copy/copy-image.ts';
 import { ImageArchive } from './image-archive.ts';
 import { ImageArchiveReader } from './image-archive-reader.ts';
 

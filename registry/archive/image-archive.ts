@@ -15,12 +15,14 @@ import {
   NotFoundError,
   parseManifest,
   parseReference,
+  type ReadOptions,
+  type ReferrerKeeper,
   readVerified,
   type Target,
   ToolError,
   verifying,
 } from '../../core/index.ts';
-import { refNameAnnotation } from '../oci-index.ts';
+import { refNameAnnotation } from '../layout/oci-index.ts';
 import { endOfArchive, padding, type TarMember, tarHeader } from './tar-members.ts';
 
 /** The full name of an image in a layout or archive, as containerd, Docker and Podman read it. */
@@ -29,13 +31,15 @@ export const imageNameAnnotation = 'io.containerd.image.name';
 export interface ImageArchiveOptions {
   /** With manifest.json, which `docker load` reads; then it holds images only, no index over them. */
   readonly docker: boolean;
+  /** What readers find an image by; unless said its full name, and its tag as the short one. */
+  readonly annotationsFor?: (name: string) => Readonly<Record<string, string>>;
 }
 
 /**
  * An OCI layout as one tar file, while it is being written. image-spec, image-layout.md. Blobs go into the file as they
  * come; what it holds is known to readers once it is finished. The same images in the same order give the same bytes.
  */
-export class ImageArchive implements Target, AsyncDisposable {
+export class ImageArchive implements Target, ReferrerKeeper, AsyncDisposable {
   readonly #file: string;
   readonly #handle: FileHandle;
   readonly #options: ImageArchiveOptions;
@@ -61,15 +65,20 @@ export class ImageArchive implements Target, AsyncDisposable {
     return archive;
   }
 
+  /** The file, for messages. */
+  get name(): string {
+    return this.#file;
+  }
+
   async has({ digest, size }: Descriptor): Promise<boolean> {
     return this.#blobs.get(digest)?.member.size === size;
   }
 
-  async read(descriptor: Descriptor, options: CallOptions = {}): Promise<Readable> {
+  async read(descriptor: Descriptor, options: ReadOptions = {}): Promise<Readable> {
     options.signal?.throwIfAborted();
     const found = this.#blobs.get(descriptor.digest)?.member;
     if (found === undefined) throw this.#missing(descriptor);
-    return memberStream(this.#file, found);
+    return memberStream(this.#file, found, options.from);
   }
 
   async resolve(reference: string): Promise<Descriptor> {
@@ -116,6 +125,11 @@ export class ImageArchive implements Target, AsyncDisposable {
     if (!this.#images.has(descriptor.digest)) this.#images.set(descriptor.digest, { descriptor, names: new Set() });
   }
 
+  /** What refers to an image stands in the list beside it, without a name, as in any layout. */
+  keepReferrer(descriptor: Descriptor): Promise<void> {
+    return this.add(descriptor);
+  }
+
   /** Writes what tells readers of the images; after it nothing can be added. The file is safe on disk then. */
   async finish(options: CallOptions = {}): Promise<void> {
     await this.#oneAtATime(async () => {
@@ -139,10 +153,11 @@ export class ImageArchive implements Target, AsyncDisposable {
 
   #index(): object {
     const images = [...this.#images.values()];
+    const { annotationsFor = nameAnnotations } = this.#options;
     const manifests = images.flatMap(({ descriptor: { mediaType, digest, size }, names }) =>
       names.size === 0
         ? [{ mediaType, digest, size }]
-        : Array.from(names, (name) => ({ mediaType, digest, size, annotations: nameAnnotations(name, images.length) })),
+        : Array.from(names, (name) => ({ mediaType, digest, size, annotations: annotationsFor(name, images.length) })),
     );
     return { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests };
   }
@@ -213,8 +228,11 @@ export function blobName(digest: Digest): string {
   return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }
 
-/** The content of a member, out of its archive. */
-export function memberStream(file: string, { offset, size }: TarMember): Readable {
-  if (size === 0) return Readable.from([], { objectMode: false });
-  return createReadStream(file, { start: offset, end: offset + size - 1, highWaterMark: 1024 * 1024 });
+/**
+ * The content of a member, out of its archive.
+ * @param from bytes at its start that are not wanted
+ */
+export function memberStream(file: string, { offset, size }: TarMember, from = 0): Readable {
+  if (size <= from) return Readable.from([], { objectMode: false });
+  return createReadStream(file, { start: offset + from, end: offset + size - 1, highWaterMark: 1024 * 1024 });
 }

@@ -1,3 +1,3 @@
 export { ImageArchive, type ImageArchiveOptions } from './image-archive.ts';
 export { ImageArchiveReader } from './image-archive-reader.ts';
-export { type NamedImage, writeOciFolder } from './oci-folder.ts';
+export { type NamedImage, OciFolder, writeOciFolder } from './oci-folder.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { digestHex, LockFolder } from '../../core/index.ts';
 import { sampleImage } from '../content-suite.ts';
-import { OciLayout } from '../oci-layout.ts';
+import { OciLayout } from '../layout/oci-layout.ts';
 import { writeOciFolder } from './oci-folder.ts';
 
 async function openFolder() {

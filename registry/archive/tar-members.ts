@@ -18,6 +18,13 @@ export interface TarMember {
   readonly size: number;
 }
 
+/** A name that stands for another member. */
+export interface TarLink {
+  readonly name: string;
+  readonly target: string;
+  readonly isSymbolic: boolean;
+}
+
 /** Header blocks of a member: always the same bytes for the same name and size. POSIX pax, "ustar Interchange Format" */
 export function tarHeader(name: string, size: number, type: 'file' | 'directory' = 'file'): Buffer {
   const fits = name.length <= 100 && size < 8 ** 11;
@@ -37,16 +44,18 @@ export const endOfArchive = Buffer.alloc(2 * blockBytes);
 /**
  * The regular files of an archive that anybody may have written, in its order; links, folders and devices are passed
  * over.
+ * @param options.onLink told of hard and symbolic links, as they stand
  * @throws ToolError LAYOUT_INVALID
  */
 export async function* tarMembers(
   handle: FileHandle,
   where: string,
-  options: CallOptions = {},
+  options: CallOptions & { readonly onLink?: (link: TarLink) => void } = {},
 ): AsyncGenerator<TarMember, void> {
   const { size: archiveSize } = await handle.stat();
   const invalid = (why: string) => new ToolError('LAYOUT_INVALID', `${where} is not an image archive: ${why}`);
   let longName: string | undefined;
+  let longLink: string | undefined;
   let longSize: number | undefined;
   let members = 0;
   for (let at = 0; at + blockBytes <= archiveSize; ) {
@@ -59,24 +68,44 @@ export async function* tarMembers(
     if (header === undefined) throw invalid('a header has a wrong checksum');
     const size = longSize ?? header.size;
     const offset = at + blockBytes;
+    if (!Number.isSafeInteger(size) || size < 0) throw invalid('a member has no usable size');
     if (offset + size > archiveSize) throw invalid('it ends in the middle of a member');
     at = offset + Math.ceil(size / blockBytes) * blockBytes;
-    if (header.type === 'x' || header.type === 'L') {
+    if (header.type === 'S')
+      throw invalid(`${shown(longName ?? header.name)} is a sparse file; write it with plain tar`);
+    if (header.type === 'x' || header.type === 'L' || header.type === 'K') {
       if (size > maxExtensionBytes) throw invalid(`a header of ${size} bytes is over the limit`);
       const body = Buffer.alloc(size);
       await readFully(handle, body, offset);
-      const records = header.type === 'x' ? paxRecords(body) : new Map([['path', text(body, 0, size)]]);
+      const isPax = header.type === 'x';
+      const records = isPax
+        ? paxRecords(body)
+        : new Map([[header.type === 'L' ? 'path' : 'linkpath', text(body, 0, size)]]);
+      if ([...records.keys()].some((key) => key.startsWith('GNU.sparse.')))
+        throw invalid('it holds a sparse file; write it with plain tar');
       longName = records.get('path') ?? longName;
+      longLink = records.get('linkpath') ?? longLink;
       const stated = records.get('size');
       if (stated !== undefined && !/^\d{1,15}$/.test(stated)) throw invalid('a size is not a number');
       longSize = stated === undefined ? longSize : Number(stated);
       continue;
     }
     const name = longName ?? header.name;
+    const target = longLink ?? header.link;
     longName = undefined;
+    longLink = undefined;
     longSize = undefined;
-    if (header.type === '0') yield { name: name.replace(/^\.\//, ''), offset, size };
+    const shortName = name.replace(/^\.\//, '');
+    if (header.type === '0') yield { name: shortName, offset, size };
+    if (header.type === '1' || header.type === '2') {
+      options.onLink?.({ name: shortName, target, isSymbolic: header.type === '2' });
+    }
   }
+}
+
+/** A name of a stranger's, fit for a message. */
+function shown(name: string): string {
+  return JSON.stringify(name.slice(0, 200));
 }
 
 async function readFully(handle: FileHandle, bytes: Buffer, at: number): Promise<void> {
@@ -91,6 +120,8 @@ interface Header {
   readonly name: string;
   readonly size: number;
   readonly type: string;
+  /** What a link leads to. */
+  readonly link: string;
 }
 
 /** Undefined where the checksum does not fit. */
@@ -102,7 +133,8 @@ function parseHeader(block: Buffer): Header | undefined {
   const isUstar = text(block, 257, 5) === 'ustar';
   const prefix = isUstar ? text(block, 345, 155) : '';
   const name = text(block, 0, 100);
-  return { name: prefix === '' ? name : `${prefix}/${name}`, size: numberField(block, 124, 12), type };
+  const fullName = prefix === '' ? name : `${prefix}/${name}`;
+  return { name: fullName, size: numberField(block, 124, 12), type, link: text(block, 157, 100) };
 }
 
 function text(bytes: Buffer, at: number, length: number): string {
@@ -116,9 +148,12 @@ function octal(block: Buffer, at: number, length: number): number {
   return /^[0-7]*$/.test(digits) ? Number.parseInt(digits || '0', 8) : Number.NaN;
 }
 
-/** GNU writes large sizes in binary. */
+/** GNU writes large sizes in binary; NaN for what is no size. */
 function numberField(block: Buffer, at: number, length: number): number {
-  if (((block[at] ?? 0) & 0x80) === 0) return octal(block, at, length);
+  const first = block[at] ?? 0;
+  if ((first & 0x80) === 0) return octal(block, at, length);
+  // All that is before the last eight bytes would be more than any file has; 0xff begins a negative number.
+  if (first !== 0x80 || block.subarray(at + 1, at + length - 8).some((byte) => byte !== 0)) return Number.NaN;
   return Number(block.readBigUInt64BE(at + length - 8));
 }
 

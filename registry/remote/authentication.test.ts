@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { blobOf, json } from '../content-suite.ts';
-import type { Credential } from '../credentials.ts';
+import type { Credential } from '../credentials/credentials.ts';
 import { type FaultServer, startFaultServer } from './fault-server.ts';
 
 const blob = blobOf('some bytes');

@@ -1,5 +1,5 @@
 import { type CallOptions, InFlight, ToolError } from '../../core/index.ts';
-import type { Credential, CredentialSource } from '../credentials.ts';
+import type { Credential, CredentialSource } from '../credentials/credentials.ts';
 import type { RegistryEndpoint } from '../hosts/endpoint.ts';
 import { BearerTokens, joined } from './bearer-tokens.ts';
 import { parseChallenges } from './challenge.ts';

@@ -18,9 +18,9 @@ import {
 } from '../../core/index.ts';
 import { registryUser } from '../../test/docker-registry.ts';
 import { json } from '../content-suite.ts';
-import { copyImage } from '../copy-image.ts';
+import { copyImage } from '../copy/copy-image.ts';
+import { OciLayout } from '../layout/oci-layout.ts';
 import { memoryTarget } from '../memory.ts';
-import { OciLayout } from '../oci-layout.ts';
 import { concernsTokens, type Fault, faults, mainFault } from './fault-plan.ts';
 import { type FaultRegistry, type FaultRegistryAuth, startFaultRegistry } from './fault-registry.ts';
 import { openRepository, type RemoteRepository } from './repository.ts';

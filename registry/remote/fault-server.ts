@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { CredentialSource } from '../credentials.ts';
+import type { CredentialSource } from '../credentials/credentials.ts';
 import { openRepository, type RemoteRepository } from './repository.ts';
 import type { RemoteOptions } from './session.ts';
 

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { mediaTypes, readVerified, sha256, streamOf } from '../../core/index.ts';
 import { blobOf, json, sampleImage } from '../content-suite.ts';
-import { copyImage } from '../copy-image.ts';
+import { copyImage } from '../copy/copy-image.ts';
 import { memoryTarget } from '../memory.ts';
 import { startFaultServer } from './fault-server.ts';
 

@@ -1,5 +1,5 @@
 import { sleep, ToolError } from '../../core/index.ts';
-import type { ForeignLayerSource } from '../foreign-layers.ts';
+import type { ForeignLayerSource } from '../copy/foreign-layers.ts';
 import { discard, HttpClient, type HttpResponse } from './http.ts';
 import { openResumable } from './resumable.ts';
 import { showUrl } from './shown.ts';

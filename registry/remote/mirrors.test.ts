@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { mediaTypes, sleep, streamOf } from '../../core/index.ts';
 import { blobOf, json } from '../content-suite.ts';
-import type { Credential } from '../credentials.ts';
+import type { Credential } from '../credentials/credentials.ts';
 import type { RegistryEndpoint } from '../hosts/endpoint.ts';
 import { type FaultServer, startFaultServer } from './fault-server.ts';
 import { openRepository } from './repository.ts';

@@ -26,9 +26,14 @@ import {
   type Target,
   ToolError,
 } from '../../core/index.ts';
+import { referrerOf } from '../artifact/referrer.ts';
+import {
+  addListedReferrer,
+  listedReferrers,
+  type PlaceOfLists,
+  removeListedReferrer,
+} from '../artifact/referrers-tag.ts';
 import { isManifestLike, manifestTypeOf } from '../manifest-type.ts';
-import { referrerOf } from '../referrer.ts';
-import { addListedReferrer, listedReferrers, type PlaceOfLists, removeListedReferrer } from '../referrers-tag.ts';
 import { describeBlob } from './blob-size.ts';
 import { type Asked, responseError } from './errors.ts';
 import { discard, type HttpResponse, readCapped } from './http.ts';

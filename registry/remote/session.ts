@@ -1,5 +1,5 @@
 import { type CallOptions, isDigest, ToolError } from '../../core/index.ts';
-import type { Credential, CredentialSource } from '../credentials.ts';
+import type { Credential, CredentialSource } from '../credentials/credentials.ts';
 import type { HostConfiguration, RegistryEndpoint } from '../hosts/endpoint.ts';
 import {
   chosenEndpoints,

@@ -1,5 +1,5 @@
 import { type CallOptions, ToolError } from '../../core/index.ts';
-import type { Credential } from '../credentials.ts';
+import type { Credential } from '../credentials/credentials.ts';
 import type { TlsSettings } from '../hosts/endpoint.ts';
 import { responseError } from './errors.ts';
 import { discard, type HttpClient, type HttpRequest, type HttpResponse, isLoopback, readCapped } from './http.ts';

@@ -1,5 +1,5 @@
 import type { CallOptions, Clock } from '../../core/index.ts';
-import type { OciLayout } from '../oci-layout.ts';
+import type { OciLayout } from '../layout/oci-layout.ts';
 import type { RegistryGarbage } from './garbage.ts';
 import type { WebhookOptions } from './webhooks.ts';
 

@@ -3,7 +3,7 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type Descriptor, type Digest, digestAlgorithm, errorCode, LockFolder, ToolError } from '../../core/index.ts';
-import { OciLayout } from '../oci-layout.ts';
+import { OciLayout } from '../layout/oci-layout.ts';
 import type { ContentView, Page } from './content-view.ts';
 import { blobsMissing } from './pushed-manifest.ts';
 import { type ManifestRecord, Records } from './records.ts';

@@ -9,8 +9,8 @@ import {
   readVerified,
   ToolError,
 } from '../../core/index.ts';
+import type { OciLayout } from '../layout/oci-layout.ts';
 import { isManifestLike } from '../manifest-type.ts';
-import type { OciLayout } from '../oci-layout.ts';
 import type { ContentView, ManifestDescriptor, Page } from './content-view.ts';
 
 const maxRemembered = 1000;
