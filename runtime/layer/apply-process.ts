@@ -1,6 +1,7 @@
 import { type CallOptions, ToolError } from '../../core/index.ts';
 import type { Launcher } from '../launcher.ts';
 import { type ByteString, byteStringOf, bytesOf, displayPath, type Entry } from './entry.ts';
+import { MemberContent } from './framing.ts';
 import { NativeProcess } from './native-process.ts';
 
 /** What happened beyond making the files. */
@@ -44,13 +45,21 @@ export class ApplyProcess implements AsyncDisposable {
     this.#answer = readAll(this.#native.output);
   }
 
-  /** Content of a file is sent with it. @throws ToolError as `finish` */
-  async apply(entry: Entry): Promise<void> {
-    await this.#send(recordOf(entry));
-    if (entry.type !== 'file') return;
-    if (entry.content.kind === 'disk') throw new TypeError('a layer that is read has no files on disk');
-    if (entry.content.kind === 'bytes') return this.#send(entry.content.bytes);
-    for await (const chunk of entry.content.stream) {
+  /** Content of a file is sent with it; where it is at hand, and there is room, at once. @throws ToolError as `finish` */
+  apply(entry: Entry): Promise<void> | undefined {
+    const record = recordOf(entry);
+    if (entry.type !== 'file') return this.#send(record);
+    const { content } = entry;
+    if (content.kind === 'disk') throw new TypeError('a layer that is read has no files on disk');
+    const whole = content.kind === 'bytes' ? content.bytes : wholeOf(content.stream);
+    if (whole === undefined) return this.#sendAll(record, content.kind === 'stream' ? content.stream : []);
+    this.#put(record);
+    return this.#send(whole);
+  }
+
+  async #sendAll(record: Buffer, chunks: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
+    this.#put(record);
+    for await (const chunk of chunks) {
       const sending = this.#send(chunk);
       if (sending !== undefined) await sending;
     }
@@ -69,9 +78,13 @@ export class ApplyProcess implements AsyncDisposable {
     await this.#answer;
   }
 
-  #send(bytes: Buffer): Promise<void> | undefined {
+  #put(bytes: Buffer): void {
     this.#batch.push(bytes);
     this.#batched += bytes.length;
+  }
+
+  #send(bytes: Buffer): Promise<void> | undefined {
+    this.#put(bytes);
     return this.#batched < batchBytes ? undefined : this.#flush();
   }
 
@@ -97,6 +110,10 @@ export class ApplyProcess implements AsyncDisposable {
     const paths = (kind: string) => [...new Set(lines.filter((line) => line.kind === kind).map((line) => line.text))];
     return { opaques: paths('O'), implicit: paths('I'), skipped: paths('S') };
   }
+}
+
+function wholeOf(stream: AsyncIterable<Buffer>): Buffer | undefined {
+  return stream instanceof MemberContent ? stream.whole : undefined;
 }
 
 function recordOf(entry: Entry): Buffer {

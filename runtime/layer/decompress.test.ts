@@ -45,6 +45,15 @@ describe('decompressed', () => {
     await expect(read(junk, compression)).rejects.toMatchObject({ code: 'LAYER_COMPRESSION_INVALID' });
   });
 
+  it.each([7, 65_536])('goes by what the bytes are where they are not what was said, in chunks of %i', async (size) => {
+    const tar = Buffer.alloc(2048, 'content');
+    tar.write('ustar', 257);
+
+    expect((await read(gzipSync(tar), 'zstd', size)).equals(tar)).toBe(true);
+    expect((await read(zstdCompressSync(tar), 'gzip', size)).equals(tar)).toBe(true);
+    expect((await read(tar, 'gzip', size)).equals(tar)).toBe(true);
+  });
+
   it('throws what the source throws', async () => {
     async function* failing() {
       yield gzipSync(first).subarray(0, 100);

@@ -5,9 +5,13 @@ import { ZstdFrames } from './zstd-frames.ts';
 
 const chunkSize = 1024 * 1024;
 
+/** Up to behind `ustar` in the header of a tar's first member. */
+const headBytes = 262;
+
 /**
  * The tar in a layer blob. All members of a gzip file and all frames of a zstd one are read. That it is the right tar
- * is for the caller to check by its DiffId.
+ * is for the caller to check by its DiffId. What is said to be compressed may be so in the other way, or not at all:
+ * podman and Skopeo before 1.10 write such manifests when a registry has the layer in another form already.
  * @throws (through the stream) ToolError LAYER_COMPRESSION_INVALID, LAYER_TRUNCATED; what the blob throws
  */
 export function decompressed(
@@ -15,12 +19,42 @@ export function decompressed(
   compression: 'none' | 'gzip' | 'zstd',
   options: CallOptions = {},
 ): Readable {
-  const bytes = compression === 'none' ? blob : compression === 'gzip' ? gunzipped(blob) : unzstd(blob);
-  return Readable.from(bytes, {
+  return Readable.from(compression === 'none' ? blob : unpacked(blob, compression), {
     objectMode: false,
     highWaterMark: chunkSize,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
+}
+
+async function* unpacked(blob: Readable, stated: 'gzip' | 'zstd'): AsyncGenerator<Buffer, void> {
+  const chunks: AsyncIterator<Buffer> = blob[Symbol.asyncIterator]();
+  try {
+    let head: Buffer = Buffer.alloc(0);
+    while (head.length < headBytes) {
+      const next = await chunks.next();
+      if (next.done === true) break;
+      head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+    }
+    const whole = Readable.from(startingWith(head, chunks), { objectMode: false, highWaterMark: chunkSize });
+    const found = compressionOf(head) ?? stated;
+    yield* found === 'none' ? (whole as AsyncIterable<Buffer>) : found === 'gzip' ? gunzipped(whole) : unzstd(whole);
+  } finally {
+    await chunks.return?.();
+  }
+}
+
+async function* startingWith(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer, void> {
+  if (head.length > 0) yield head;
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+}
+
+/** As the first bytes tell; undefined when they do not. */
+function compressionOf(head: Buffer): 'none' | 'gzip' | 'zstd' | undefined {
+  if (head.length < 4) return undefined;
+  if (head.readUInt16BE(0) === 0x1f8b) return 'gzip';
+  const magic = head.readUInt32LE(0);
+  if (magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50) return 'zstd';
+  return head.toString('latin1', headBytes - 5, headBytes) === 'ustar' ? 'none' : undefined;
 }
 
 async function* gunzipped(blob: Readable): AsyncGenerator<Buffer, void> {

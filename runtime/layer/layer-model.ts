@@ -2,36 +2,41 @@ import { ToolError } from '../../core/index.ts';
 import { type ByteString, type DirectoryEntry, displayPath, type Entry, type HardLinkEntry } from './entry.ts';
 import { nameOf, parentOf } from './whiteout.ts';
 
-/** What several names may share: everything of a file but its name. */
-export interface Inode {
+/** Which of the merged files has the content, and where in it. */
+export interface ContentPlace {
+  readonly file: string;
+  readonly offset: number;
+}
+
+/** What several names may share: everything of a file but its name. `S` says where its content is, or what. */
+export interface Inode<S = ContentPlace> {
   readonly entry: Exclude<Entry, { type: 'directory' | 'hardlink' | 'whiteout' | 'opaque' }>;
-  /** Which of the merged files has the content, and where in it. */
-  readonly source: { readonly file: string; readonly offset: number };
+  readonly source: S;
 }
 
-export interface LeafNode {
+export interface LeafNode<S = ContentPlace> {
   readonly kind: 'leaf';
-  readonly inode: Inode;
+  readonly inode: Inode<S>;
 }
 
-export interface DirectoryNode {
+export interface DirectoryNode<S = ContentPlace> {
   readonly kind: 'directory';
   /** Undefined while no entry described it: it is as the layers below have it. */
   described: DirectoryEntry | undefined;
   /** Hides what the layers below have in it. */
   isOpaque: boolean;
-  readonly children: Map<string, LayerNode>;
+  readonly children: Map<string, LayerNode<S>>;
 }
 
 /** What is at a path: of one layer, or of several merged. */
-export type LayerNode = LeafNode | DirectoryNode | { readonly kind: 'whiteout' };
+export type LayerNode<S = ContentPlace> = LeafNode<S> | DirectoryNode<S> | { readonly kind: 'whiteout' };
 
 const whiteout = { kind: 'whiteout' } as const;
 const maxLinks = 40;
 /** PATH_MAX, without its zero. */
 const maxPathBytes = 4095;
 
-export function emptyDirectory(): DirectoryNode {
+export function emptyDirectory<S = ContentPlace>(): DirectoryNode<S> {
   return { kind: 'directory', described: undefined, isOpaque: false, children: new Map() };
 }
 
@@ -40,13 +45,13 @@ export function emptyDirectory(): DirectoryNode {
  * disk: symbolic links on the way are followed within the layer, missing parents are made, later entries replace
  * earlier ones, whiteouts speak of the layers below only.
  */
-export class LayerModel {
-  readonly root = emptyDirectory();
+export class LayerModel<S = ContentPlace> {
+  readonly root = emptyDirectory<S>();
   #cachedPath: ByteString | undefined;
   #cached = this.root;
 
   /** @throws ToolError LAYER_INVALID */
-  add(entry: Entry, source: Inode['source']): void {
+  add(entry: Entry, source: S): void {
     if (entry.type === 'opaque') {
       this.#directoryAt(entry.path).isOpaque = true;
       return;
@@ -72,23 +77,23 @@ export class LayerModel {
     }
   }
 
-  #addWhiteout(parent: DirectoryNode, name: string): void {
+  #addWhiteout(parent: DirectoryNode<S>, name: string): void {
     const here = parent.children.get(name);
     if (here === undefined) parent.children.set(name, whiteout);
     else if (here.kind === 'directory') here.isOpaque = true;
   }
 
   /** What was there before hid the layers below, and a directory in its place still does. */
-  #makeDirectory(parent: DirectoryNode, name: string): DirectoryNode {
+  #makeDirectory(parent: DirectoryNode<S>, name: string): DirectoryNode<S> {
     const here = parent.children.get(name);
     if (here?.kind === 'directory') return here;
-    const made = emptyDirectory();
+    const made = emptyDirectory<S>();
     made.isOpaque = here !== undefined;
     this.#put(parent, name, made);
     return made;
   }
 
-  #addLink(parent: DirectoryNode, name: string, link: HardLinkEntry): void {
+  #addLink(parent: DirectoryNode<S>, name: string, link: HardLinkEntry): void {
     const found = this.#linked(link);
     const here = parent.children.get(name);
     this.#put(parent, name, found);
@@ -96,20 +101,20 @@ export class LayerModel {
     if (here?.kind === 'directory' && this.#linked(link) !== found) throw dangling(link);
   }
 
-  #linked(link: HardLinkEntry): LeafNode {
+  #linked(link: HardLinkEntry): LeafNode<S> {
     const found = this.#parent(parentOf(link.target)).children.get(nameOf(link.target));
     if (found?.kind === 'leaf') return found;
     throw dangling(link);
   }
 
-  #put(parent: DirectoryNode, name: string, node: LayerNode): void {
+  #put(parent: DirectoryNode<S>, name: string, node: LayerNode<S>): void {
     // A path may lead elsewhere now.
     if (parent.children.has(name)) this.#cachedPath = undefined;
     parent.children.set(name, node);
   }
 
   /** Neighbours in a layer mostly share their parent. */
-  #parent(path: ByteString): DirectoryNode {
+  #parent(path: ByteString): DirectoryNode<S> {
     if (path === this.#cachedPath) return this.#cached;
     const found = this.#directoryAt(path);
     this.#cachedPath = path;
@@ -118,9 +123,9 @@ export class LayerModel {
   }
 
   /** Makes what is missing; `..` of a link's target is the real parent, and that of the root the root. */
-  #directoryAt(path: ByteString): DirectoryNode {
+  #directoryAt(path: ByteString): DirectoryNode<S> {
     const pending = path.split('/').reverse();
-    const way: { readonly name: string; readonly node: DirectoryNode }[] = [];
+    const way: { readonly name: string; readonly node: DirectoryNode<S> }[] = [];
     let length = 0;
     for (let links = 0; pending.length > 0; ) {
       const name = pending.pop() ?? '';
@@ -150,7 +155,7 @@ export class LayerModel {
 }
 
 /** Lays a layer over those below it; both change, and `lower` takes parts of `upper` over. */
-export function overlay(lower: DirectoryNode, upper: DirectoryNode): void {
+export function overlay<S>(lower: DirectoryNode<S>, upper: DirectoryNode<S>): void {
   describeDirectories(upper, lower, false);
   merge(lower, upper);
 }
@@ -159,7 +164,7 @@ export function overlay(lower: DirectoryNode, upper: DirectoryNode): void {
  * Directories that a layer needed and did not describe are those of the layers below, hidden or not, as for a snapshot;
  * where there are none, and none can be further below, they are new.
  */
-function describeDirectories(upper: DirectoryNode, lower: LayerNode | undefined, isHidden: boolean): void {
+function describeDirectories<S>(upper: DirectoryNode<S>, lower: LayerNode<S> | undefined, isHidden: boolean): void {
   const isCutOff = isHidden || (lower !== undefined && (lower.kind !== 'directory' || lower.isOpaque));
   for (const [name, node] of upper.children) {
     if (node.kind !== 'directory') continue;
@@ -170,7 +175,7 @@ function describeDirectories(upper: DirectoryNode, lower: LayerNode | undefined,
   }
 }
 
-function merge(lower: DirectoryNode, upper: DirectoryNode): void {
+function merge<S>(lower: DirectoryNode<S>, upper: DirectoryNode<S>): void {
   if (upper.isOpaque) {
     lower.children.clear();
     lower.isOpaque = true;
