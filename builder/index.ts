@@ -1,8 +1,9 @@
 export { bootstrapName, openBootstrapBase } from './base/bootstrap-base.ts';
+export { compressedLayers } from './base/compressed-layers.ts';
 export type { BaseRecord } from './base/image-base.ts';
 export { openImageBase } from './base/image-base.ts';
-export { type Origin, registryDigestOf } from './base/origins.ts';
-export { findLocal, type PulledImage, pullImage } from './base/pull-image.ts';
+export { type Origin, registryDigestOf, rememberOrigin } from './base/origins.ts';
+export { findLocal, type PulledImage, type PulledIndex, pullImage, pullIndex } from './base/pull-image.ts';
 export { imageNotFound, type PushedImage, pushImage } from './base/push-image.ts';
 export { type RemovedImage, removeImages } from './base/remove-image.ts';
 export { resolveBootstrap } from './bootstrap/resolve.ts';
@@ -19,6 +20,29 @@ export { cacheSource, placeText } from './cache-transfer/open-cache.ts';
 export { type CacheName, CacheStore, type StoredCache } from './caches/cache-store.ts';
 export { type CacheExport, exportCaches } from './caches/export-caches.ts';
 export { importCaches } from './caches/import-caches.ts';
+export type { ConfigChange } from './compare/compare-configs.ts';
+export { envTable } from './compare/compare-configs.ts';
+export { differingAttributes, differingPaths, type FileChange, type FileFacts } from './compare/compare-files.ts';
+export { type LayerChanges, type LayerFacts, sharedBottom } from './compare/compare-layer-stacks.ts';
+export {
+  comparePackages,
+  type DiffSection,
+  diffImages,
+  diffSections,
+  type ImageDiff,
+  type PackageChange,
+  readTrees,
+  type SideFacts,
+  type TreePair,
+} from './compare/diff-images.ts';
+export {
+  factsNeedLower,
+  type ImagePackages,
+  packagesOf,
+  releaseOf,
+  touchesPackages,
+} from './compare/image-packages.ts';
+export { type ImagePlace, LayerLists } from './compare/layer-lists.ts';
 export { contextReport, type FolderReport } from './copy/context-report.ts';
 export { ContextUse } from './copy/context-use.ts';
 export { layersAnnotation, sourcesAnnotation } from './engine/assemble.ts';
@@ -29,6 +53,7 @@ export { StepError, StepFailedError } from './engine/errors.ts';
 export type { FailedStep, OnStepFailed, ShellOptions } from './engine/failed-step.ts';
 export {
   dockerfileHint,
+  type ImageNames,
   type OpenContextOptions,
   type OpenedContext,
   openBuildContext,
@@ -53,8 +78,10 @@ export { noPins, type PinKind, type PinnedPackage, type Pins, type PinValues } f
 export { type PackagesQuestion, packagesQuestionsOf, type Question, questionsOf } from './lock/questions.ts';
 export { findOutdated, type Refreshed, type RefreshOptions, refreshLock, type Trouble } from './lock/refresh.ts';
 export { type Output, type OutputCompression, type OutputTarget, outputText } from './output/output.ts';
-export { writeOutputStream } from './output/output-file.ts';
+export { writeOutputFile, writeOutputStream } from './output/output-file.ts';
+export { type UnpackOptions, unpackImage } from './output/unpack-image.ts';
 export { checkOutputs, writeOutputs } from './output/write-outputs.ts';
+export type { OsRelease } from './packages/os-release.ts';
 export { planBuildfile } from './plan/make-plan.ts';
 export type * from './plan/plan.ts';
 export type { NamedContext, PlanOptions } from './plan/plan-options.ts';

@@ -21,8 +21,15 @@ import {
   ToolError,
   withDefaultTag,
 } from '../../core/index.ts';
-import { type CopyEvent, copyImage, gzippedImage, memoryTarget, OciLayout } from '../../registry/index.ts';
-import { compressedLayers } from '../base/push-image.ts';
+import {
+  type CopyEvent,
+  compressedImage,
+  copyImage,
+  type LayerDestination,
+  memoryTarget,
+  OciLayout,
+} from '../../registry/index.ts';
+import { compressedLayers } from '../base/compressed-layers.ts';
 import type { BuildRequest, BuildResult } from '../engine/build-images.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Workshop } from '../workshop/workshop.ts';
@@ -57,12 +64,13 @@ export async function exportCache(
   const { signal, onEvent } = options;
   const content = await collect(workshop, keysOf(request.plans, result, mode), options);
   await using scratch = await (await workshop.scratch()).make('cache');
-  const send = async (target: Target): Promise<Descriptor> => {
+  const send = async (target: LayerDestination): Promise<Descriptor> => {
     const view = await layersView(workshop, content.layers, {
       signal,
       compression,
       scratch: scratch.path,
-      alreadyThere: (descriptor) => target.has(descriptor, options),
+      destination: target,
+      ...(onEvent === undefined ? {} : { onEvent }),
     });
     const { own, root } = await cacheManifest(content, view.layers);
     return copyImage(either(own, view.content), target, root, {
@@ -77,7 +85,7 @@ export async function exportCache(
 async function sendTo(
   workshop: Workshop,
   place: CachePlace,
-  send: (target: Target) => Promise<Descriptor>,
+  send: (target: LayerDestination) => Promise<Descriptor>,
   options: CallOptions,
 ): Promise<Descriptor> {
   if (place.kind === 'registry') {
@@ -169,7 +177,8 @@ async function layersView(
   options: CallOptions & {
     readonly compression: CacheDestination['compression'];
     readonly scratch: string;
-    readonly alreadyThere: (descriptor: Descriptor) => Promise<boolean>;
+    readonly destination: LayerDestination;
+    readonly onEvent?: (event: CopyEvent) => void;
   },
 ): Promise<{ readonly layers: readonly Descriptor[]; readonly content: ReadableContent }> {
   const { content, options: shop } = workshop;
@@ -189,12 +198,13 @@ async function layersView(
     config: await putBytes(own, mediaTypes.config, config),
     layers: descriptors,
   });
-  const view = await gzippedImage(either(own, content), root, {
+  const view = await compressedImage(either(own, content), root, {
     signal: options.signal,
-    scratch: options.scratch,
+    scratch: async () => options.scratch,
     platform: shop.platform,
-    alreadyThere: options.alreadyThere,
+    destination: options.destination,
     remembered: compressedLayers(workshop),
+    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
   });
   const manifest = parseManifest(await readVerified(view.content, view.root, { signal: options.signal }));
   return { layers: manifest.layers, content: view.content };

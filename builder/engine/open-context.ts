@@ -11,6 +11,16 @@ export interface OpenContextOptions extends CallOptions {
   readonly file?: string | undefined;
   /** What is below it is shown relative to it in messages; the context unless said. */
   readonly workingFolder?: string | undefined;
+  /** For `PlanOptions`. */
+  readonly imageNames?: ImageNames | undefined;
+}
+
+/** What names of images mean on this machine. */
+export interface ImageNames {
+  /** @throws ToolError REFERENCE_AMBIGUOUS */
+  inFull(name: string): string;
+  /** Files and folders that this depends on, also those that are not there. */
+  readonly sources: readonly string[];
 }
 
 /** A build's input as it lies on disk, found by the same rules for every command. */
@@ -27,6 +37,7 @@ export interface OpenedContext {
   /** What the Buildfile includes; for `PlanOptions`. */
   readonly includes: Includes;
   readonly ignore: IgnoreRules;
+  readonly imageNames?: ImageNames | undefined;
 }
 
 /**
@@ -74,7 +85,17 @@ export async function openBuildContext(
       signal: options.signal,
     },
   );
-  return { contextFolder: folder, buildfile: file, buildfileText, buildfileName, buildfileFolder, includes, ignore };
+  const { imageNames } = options;
+  return {
+    contextFolder: folder,
+    buildfile: file,
+    buildfileText,
+    buildfileName,
+    buildfileFolder,
+    includes,
+    ignore,
+    imageNames,
+  };
 }
 
 async function noBuildfile(file: string, shown: string, contextFolder: string): Promise<ToolError> {

@@ -50,7 +50,11 @@ export function readBuildfile(main: FileText, options: PlanOptions): ReadBuildfi
   const read = parts.map((part) => readPart(part, scope, (when) => holds(when, scope)));
   const files = new Map(parts.map((part) => [part, new LintFile(part)]));
   const declared = declaredStages(read).stages;
-  const names = { stages: new Set(declared.keys()), contexts: options.contexts ?? new Map() };
+  const names = {
+    stages: new Set(declared.keys()),
+    contexts: options.contexts ?? new Map(),
+    imageName: options.imageName,
+  };
   const stages = new Map<string, LintStage>();
   for (const [name, { content, at, part }] of declared) {
     const file = files.get(part);

@@ -9,8 +9,8 @@ import {
   readVerified,
   sha256,
 } from '../../core/index.ts';
-import { copyImage, gzippedImage, ImageArchive, type NamedImage, writeOciFolder } from '../../registry/index.ts';
-import { compressedLayers } from '../base/push-image.ts';
+import { compressedImage, copyImage, ImageArchive, type NamedImage, writeOciFolder } from '../../registry/index.ts';
+import { compressedLayers } from '../base/compressed-layers.ts';
 import type { BuiltTarget } from '../engine/build-images.ts';
 import type { Workshop } from '../workshop/workshop.ts';
 import type { OutputCompression } from './output.ts';
@@ -82,9 +82,10 @@ async function withOutgoing(
   const images: NamedImage[] = [];
   const views: ReadableContent[] = [];
   for (const { descriptor, names } of targets) {
-    const view = await gzippedImage(content, descriptor, {
+    const view = await compressedImage(content, descriptor, {
       signal,
-      scratch: scratch.path,
+      compression: { algorithm: compression },
+      scratch: async () => scratch.path,
       platform: options.platform,
       remembered: compressedLayers(workshop),
     });

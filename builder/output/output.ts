@@ -17,7 +17,7 @@ export type OutputTarget =
   | { readonly kind: 'stream'; write(chunks: AsyncIterable<Buffer>): Promise<void> };
 
 /** Of layers that were built; those of bases keep the compression they came with. */
-export type OutputCompression = 'uncompressed' | 'gzip';
+export type OutputCompression = 'uncompressed' | 'gzip' | 'zstd';
 
 /** A user's words for it. */
 export function outputText(output: Output): string {

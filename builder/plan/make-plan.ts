@@ -32,7 +32,11 @@ export function planBuildfile(text: string, file: string, options: PlanOptions):
     }),
   );
   const found: Problem[] = [];
-  const names = { stages: new Set(stages.keys()), contexts: options.contexts ?? new Map() };
+  const names = {
+    stages: new Set(stages.keys()),
+    contexts: options.contexts ?? new Map(),
+    imageName: options.imageName,
+  };
   const args = Object.fromEntries(scope.values);
   const shared = { scope, args, names, absent, report: (problem: Problem) => found.push(problem) };
   const drafts = Array.from(stages.values(), (stage) => planStage(stage, shared));

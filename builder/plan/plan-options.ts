@@ -26,4 +26,9 @@ export interface PlanOptions {
   readonly baseFolder: string;
   /** What the Buildfile includes; without it, an `include` is a problem. */
   readonly includes?: Includes | undefined;
+  /**
+   * What the name of an image means on this machine, in full; names of docker.io unless given.
+   * @throws ToolError REFERENCE_AMBIGUOUS
+   */
+  readonly imageName?: ((name: string) => string) | undefined;
 }

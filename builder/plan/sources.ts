@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { errorCode } from '../../core/index.ts';
 import { checkDistribution, checkReference, checkSuite } from '../buildfile/formats.ts';
 import { type Problem, quoted, suggest } from '../buildfile/problems.ts';
 import type { BaseSource, CopySource, LayoutSource } from './plan.ts';
@@ -11,6 +12,7 @@ export interface SourceNames {
   readonly contexts: ReadonlyMap<string, NamedContext>;
   /** Paths of layouts are relative to it; absolute. */
   readonly baseFolder: string;
+  readonly imageName?: ((name: string) => string) | undefined;
 }
 
 /** What is wrong with a name; where it was written is known to the caller. */
@@ -86,7 +88,17 @@ function findImage(reference: string, names: SourceNames, use: 'base' | 'copy'):
     return { problem: { code: 'BUILDFILE_UNKNOWN_STAGE', message, suggestion: mistyped } };
   }
   const complaint = checkReference(reference);
-  return complaint === undefined ? { source: { kind: 'image', reference } } : badValue(complaint);
+  return complaint === undefined ? nameInFull(reference, names) : badValue(complaint);
+}
+
+/** What the name means on this machine. */
+function nameInFull(reference: string, { imageName }: SourceNames): Found<ImageSource> {
+  try {
+    return { source: { kind: 'image', reference: imageName?.(reference) ?? reference } };
+  } catch (error) {
+    if (errorCode(error) !== 'REFERENCE_AMBIGUOUS' || !(error instanceof Error)) throw error;
+    return badValue(`${error.message}; write it in full`);
+  }
 }
 
 /**

@@ -26,6 +26,7 @@ export async function storeItems(workshop: Workshop, options: CallOptions = {}):
   const layers = await snapshots.list();
   return [
     ...(await blobItems(workshop, options)),
+    ...(await incomingItems(workshop)),
     ...(await Promise.all(layers.map((layer) => unpackedItem(workshop, layer, layers, options)))),
     ...(await folderItems(workshop, options)),
   ];
@@ -40,6 +41,18 @@ async function blobItems({ content, records }: Workshop, options: CallOptions): 
       (await content.removeBlobs([digest], { ...call, usedBeforeMs })).bytes;
     return [{ kind: wanted.has(digest) ? 'result' : 'garbage', id: digest, bytes, lastUsedMs, depth: 0, remove }];
   });
+}
+
+/** Beginnings of blobs whose transfer broke off: the next pull would go on with them. */
+async function incomingItems({ content }: Workshop): Promise<StoreItem[]> {
+  return (await content.incoming()).map(({ name, bytes, lastUsedMs }) => ({
+    kind: 'garbage',
+    id: name,
+    bytes,
+    lastUsedMs,
+    depth: 0,
+    remove: (usedBeforeMs) => content.removeIncoming(name, { usedBeforeMs }),
+  }));
 }
 
 /** Kinds of records that point at blobs, and where in the record the digest is. */

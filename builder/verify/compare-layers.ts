@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { CallOptions } from '../../core/index.ts';
-import { type ByteString, displayPath, type Entry, type FileEntry, forEachEntry } from '../../runtime/index.ts';
+import { type ByteString, displayPath, type FileEntry, forEachEntry } from '../../runtime/index.ts';
+import { type Attributes, entryAttributes } from './entry-attributes.ts';
 
 /** Where two layers differ: an entry, and what of it. Values are as people read them. */
 export interface EntryDifference {
@@ -12,9 +13,6 @@ export interface EntryDifference {
   readonly before: string;
   readonly after: string;
 }
-
-/** What of an entry two layers are compared by, in the order it is looked at. */
-type Attributes = ReadonlyMap<string, string>;
 
 /** The first difference of two uncompressed layers in the order of paths; undefined when they do the same. */
 export async function compareLayers(
@@ -54,43 +52,12 @@ async function attributesOf(tar: Readable, options: CallOptions): Promise<Map<By
   await forEachEntry(
     tar,
     async (entry) => {
-      found.set(entry.path, new Map(await attributes(entry)));
+      const content = entry.type === 'file' ? await digestOf(entry) : undefined;
+      found.set(entry.path, entryAttributes(entry, content));
     },
     options,
   );
   return found;
-}
-
-async function attributes(entry: Entry): Promise<[string, string][]> {
-  const type: [string, string] = ['type', entry.type];
-  if (entry.type === 'whiteout' || entry.type === 'opaque') return [type];
-  return [
-    type,
-    ['mode', entry.mode.toString(8).padStart(4, '0')],
-    ['uid', String(entry.uid)],
-    ['gid', String(entry.gid)],
-    ...(await ownAttributes(entry)),
-    ['mtime', `${entry.mtime.seconds}.${String(entry.mtime.nanoseconds).padStart(9, '0')}`],
-    ...[...(entry.xattrs ?? [])].map(([name, value]): [string, string] => [`xattr ${name}`, value.toString('base64')]),
-  ];
-}
-
-async function ownAttributes(entry: Exclude<Entry, { type: 'whiteout' | 'opaque' }>): Promise<[string, string][]> {
-  switch (entry.type) {
-    case 'file':
-      return [
-        ['size', String(entry.size)],
-        ['content', await digestOf(entry)],
-      ];
-    case 'symlink':
-    case 'hardlink':
-      return [['target', displayPath(entry.target)]];
-    case 'character':
-    case 'block':
-      return [['device', `${entry.major}:${entry.minor}`]];
-    default:
-      return [];
-  }
 }
 
 async function digestOf({ content }: FileEntry): Promise<string> {

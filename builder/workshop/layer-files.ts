@@ -11,6 +11,7 @@ import {
   IntegrityError,
   layerCompression,
   mapConcurrent,
+  type ReadableContent,
   ToolError,
   verifying,
 } from '../../core/index.ts';
@@ -26,23 +27,25 @@ export interface LayerFiles extends AsyncDisposable {
 }
 
 /**
- * The uncompressed tars of layers in the store: those that are stored so as they are, the others decompressed into
+ * The uncompressed tars of layers: those that are stored so in the store as they are, the others decompressed into
  * scratch and verified, until disposed.
+ * @param options.content where the layers are; the store unless said
  * @throws IntegrityError LAYER_DIFFID_MISMATCH, BLOB_*; ToolError MANIFEST_INVALID, LAYER_*
  */
 export async function openLayerFiles(
   workshop: Workshop,
   layers: readonly Layer[],
-  options: CallOptions = {},
+  options: CallOptions & { readonly content?: ReadableContent } = {},
 ): Promise<LayerFiles> {
+  const { content = workshop.content, signal } = options;
+  const isAtHand = ({ descriptor }: Layer): boolean =>
+    content === workshop.content && layerCompression(descriptor.mediaType) === 'none';
   await using cleanup = new AsyncDisposableStack();
-  const scratch = layers.some(({ descriptor }) => layerCompression(descriptor.mediaType) !== 'none')
-    ? cleanup.use(await (await workshop.scratch()).make('layers'))
-    : undefined;
-  const files = await mapConcurrent(layers.entries(), { concurrency: 2, ...options }, ([index, layer], call) =>
-    scratch === undefined || layerCompression(layer.descriptor.mediaType) === 'none'
+  const scratch = layers.every(isAtHand) ? undefined : cleanup.use(await (await workshop.scratch()).make('layers'));
+  const files = await mapConcurrent(layers.entries(), { concurrency: 2, signal }, ([index, layer], call) =>
+    scratch === undefined || isAtHand(layer)
       ? storedFile(workshop, layer)
-      : decompressedFile(workshop, layer, path.join(scratch.path, `${index}.tar`), call),
+      : decompressedFile(content, layer, path.join(scratch.path, `${index}.tar`), call),
   );
   const kept = cleanup.move();
   return { files, [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -54,13 +57,13 @@ async function storedFile(workshop: Workshop, { descriptor, diffId }: Layer): Pr
 }
 
 async function decompressedFile(
-  workshop: Workshop,
+  content: ReadableContent,
   { descriptor, diffId }: Layer,
   file: string,
   { signal }: CallOptions,
 ): Promise<string> {
   const checked = verifying(descriptor);
-  const feeding = pipeline(await workshop.content.read(descriptor, { signal }), checked, { signal });
+  const feeding = pipeline(await content.read(descriptor, { signal }), checked, { signal });
   const tar = decompressed(checked, layerCompression(descriptor.mediaType) ?? 'none', { signal });
   const writing = pipeline(tar, checkedTar(diffId), createWriteStream(file, { flags: 'wx', mode: 0o600 }), { signal });
   const [fed, written] = await Promise.allSettled([feeding, writing]);

@@ -11,7 +11,9 @@ export type RecordKind =
   | 'bootstrap-sets-v1'
   | 'origins-v1'
   | 'builds-v1'
-  | 'compressed-v1'
+  | 'compressed-v2'
+  | 'uploads-v1'
+  | 'blob-places-v1'
   | 'contexts-v2'
   | 'selections-v1'
   | 'rebuilds-v1'
@@ -21,6 +23,9 @@ export type RecordKind =
 
 /** What could not be found out again; all others are caches, whose loss in a crash of the machine costs work only. */
 const durableKinds: ReadonlySet<RecordKind> = new Set(['origins-v1', 'builds-v1', 'rebuilds-v1']);
+
+/** Of no use to anyone but the account, and better not read by others. */
+const privateKinds: ReadonlySet<RecordKind> = new Set(['uploads-v1']);
 
 export interface StoredRecord {
   readonly key: string;
@@ -53,8 +58,10 @@ export class RecordStore {
 
   async write(kind: RecordKind, key: string, value: unknown): Promise<void> {
     const body = canonicalJson(value);
-    const write = durableKinds.has(kind) ? writeFileAtomic : writeFileUnsynced;
-    await write(this.#file(kind, key), `${canonicalJson({ key, check: checksum(key, body) })}\n${body}\n`);
+    const text = `${canonicalJson({ key, check: checksum(key, body) })}\n${body}\n`;
+    const file = this.#file(kind, key);
+    if (privateKinds.has(kind)) return writeFileAtomic(file, text, 0o600);
+    await (durableKinds.has(kind) ? writeFileAtomic(file, text) : writeFileUnsynced(file, text));
   }
 
   async remove(kind: RecordKind, key: string): Promise<void> {

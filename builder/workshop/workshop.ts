@@ -1,9 +1,12 @@
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
-import { pipeline, type Readable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import {
   type CallOptions,
   type Clock,
+  type Descriptor,
+  errorCode,
   type Image,
   InFlight,
   LockFolder,
@@ -38,6 +41,11 @@ export interface WorkshopOptions {
   /** This boot's id: unsynced snapshots of another boot are not trusted. */
   readonly bootId: string;
   readonly onWarning: (text: string) => void;
+}
+
+export interface UnpackOptions extends CallOptions {
+  /** Returns when a layer's blob is here, for layers that are on their way. */
+  readonly ready?: (descriptor: Descriptor) => Promise<void>;
 }
 
 /** The places that builds, pulls and runs work with: content, snapshots, records, scratch, registries. */
@@ -102,29 +110,43 @@ export class Workshop implements AsyncDisposable {
   }
 
   /** The image's root file system as directories on disk; layers that are missing are unpacked and verified. */
-  async snapshotOf(layers: Image['layers'], options: CallOptions = {}): Promise<Snapshot> {
+  async snapshotOf(layers: Image['layers'], options: UnpackOptions = {}): Promise<Snapshot> {
     const snapshots = await this.snapshots();
-    return snapshots.ensure(
-      layers.map((layer) => this.#layerSource(layer)),
-      options,
-    );
+    try {
+      return await snapshots.ensure(
+        layers.map((layer) => this.#layerSource(layer, options)),
+        options,
+      );
+    } catch (error) {
+      if (errorCode(error)?.startsWith('LAYER_')) await this.#checkBlobs(layers, options);
+      throw error;
+    }
   }
 
-  #layerSource(layer: Image['layers'][number]): LayerSource {
-    const { descriptor, diffId } = layer;
+  #layerSource({ descriptor, diffId }: Image['layers'][number], { ready }: UnpackOptions): LayerSource {
     const compression = layerCompression(descriptor.mediaType) ?? 'none';
     return {
       diffId,
       open: async (options): Promise<Readable> => {
-        // A tar's DiffId is checked while it is applied; the blob's own digest guards what a decompressor is fed.
+        await ready?.(descriptor);
         if (compression === 'none')
           return createReadStream(this.content.blobFile(descriptor.digest), { highWaterMark: 1 << 20 });
-        const blob = await this.content.read(descriptor, options);
-        // A failure destroys the last stream with its error, which is where the reader meets it.
-        const checked = pipeline(blob, verifying(descriptor), () => {});
-        return decompressed(checked, compression, options);
+        // What comes out is checked by its DiffId; hashing what goes in as well would only say the same once more.
+        return decompressed(await this.content.read(descriptor, options), compression, options);
       },
     };
+  }
+
+  /**
+   * Whether a layer cannot be unpacked because the store is damaged, rather than the image.
+   * @throws IntegrityError BLOB_*
+   */
+  async #checkBlobs(layers: Image['layers'], { signal }: CallOptions): Promise<void> {
+    for (const { descriptor } of layers) {
+      if (!(await this.content.has(descriptor, { signal }))) continue;
+      const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+      await pipeline(await this.content.read(descriptor, { signal }), verifying(descriptor), sink, { signal });
+    }
   }
 
   /**
