@@ -3,6 +3,7 @@ import path from 'node:path';
 import {
   BuildfileError,
   type IgnoreRules,
+  type ImageNames,
   type OpenedContext,
   openBuildContext,
   type Plan,
@@ -40,6 +41,8 @@ export interface LoadOptions extends CallOptions {
   readonly workingFolder: string;
   /** Seconds; an argument of that name in kiln.toml wins. */
   readonly sourceDateEpoch?: number | undefined;
+  /** What names in Buildfiles mean on this machine. */
+  readonly imageNames?: ImageNames | undefined;
 }
 
 /**
@@ -72,8 +75,8 @@ export async function loadImages(file: string, options: LoadOptions): Promise<re
 }
 
 async function loadImage(entry: ImageEntry, texts: Map<string, string>, options: LoadOptions): Promise<ListedImage> {
-  const { workingFolder, signal } = options;
-  const context = await openBuildContext(entry.contextFolder, { file: entry.file, workingFolder, signal });
+  const { imageNames, workingFolder, signal } = options;
+  const context = await openBuildContext(entry.contextFolder, { file: entry.file, workingFolder, imageNames, signal });
   texts.set(context.buildfileName, context.buildfileText);
   for (const { name, text } of context.includes.files) texts.set(name, text);
   const plan = planOf(entry, context, options);
@@ -101,6 +104,7 @@ function planOf(entry: ImageEntry, context: OpenedContext, { platform, sourceDat
     sourceDateEpoch: entry.args.has('SOURCE_DATE_EPOCH') ? undefined : sourceDateEpoch,
     baseFolder: context.buildfileFolder,
     includes: context.includes,
+    imageName: context.imageNames?.inFull,
   });
 }
 

@@ -12,6 +12,7 @@ import {
   type Digest,
   errorCode,
   formatReference,
+  isDigest,
   parseDigest,
   parseReference,
   type Reference,
@@ -26,8 +27,8 @@ export type Source =
   /** A layout on this machine's disk. */
   | { readonly kind: 'layout'; readonly name: string };
 
-const baseNameAnnotation = 'org.opencontainers.image.base.name';
-const baseDigestAnnotation = 'org.opencontainers.image.base.digest';
+export const baseNameAnnotation = 'org.opencontainers.image.base.name';
+export const baseDigestAnnotation = 'org.opencontainers.image.base.digest';
 const layoutPrefix = 'oci:';
 /** More than any Buildfile has stages; an annotation comes from a registry. */
 const maxRecords = 1000;
@@ -55,6 +56,19 @@ export function sourcesOf(plan: Plan): Source[] {
 export function recordedSources(annotations: Readonly<Record<string, string>>): readonly BaseRecord[] | undefined {
   const all = parseRecords(annotations[sourcesAnnotation]) ?? baseOnly(annotations);
   return all?.filter(({ name }) => !name.startsWith(layoutPrefix));
+}
+
+/**
+ * What annotations or labels say an image lies on, in the words of whoever wrote them; undefined when they name nothing.
+ * A digest that is none counts as not said. image-spec, annotations.md#pre-defined-annotation-keys
+ */
+export function recordedBase(
+  annotations: Readonly<Record<string, string>>,
+): { readonly name: string; readonly digest?: Digest } | undefined {
+  const name = annotations[baseNameAnnotation];
+  const digest = annotations[baseDigestAnnotation];
+  if (name === undefined || name === '') return undefined;
+  return digest !== undefined && isDigest(digest) ? { name, digest } : { name };
 }
 
 /** What is known of a source's present state. */
@@ -124,11 +138,10 @@ function parseRecords(annotation: string | undefined): BaseRecord[] | undefined 
 
 /** What other builders write: the base of the last stage, under a name that may be short. */
 function baseOnly(annotations: Readonly<Record<string, string>>): BaseRecord[] | undefined {
-  const name = annotations[baseNameAnnotation];
-  const digest = annotations[baseDigestAnnotation];
+  const { name, digest } = recordedBase(annotations) ?? {};
   if (name === undefined || digest === undefined) return undefined;
   try {
-    return [{ name: formatReference(withDefaultTag(parseReference(name))), digest: parseDigest(digest) }];
+    return [{ name: formatReference(withDefaultTag(parseReference(name))), digest }];
   } catch (error) {
     if (isInvalid(error)) return undefined;
     throw error;
