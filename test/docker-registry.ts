@@ -1,18 +1,27 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** The user that `htpasswd` lets in; the hash is bcrypt's of the password. */
 export const registryUser = { username: 'kiln', secret: 'correct horse' } as const;
-const htpasswd = 'kiln:$2b$04$y9l.cyGSguEjo48fu4cpTO58.JAeacnvdiNQeFl1fbscmuBOqjXoO\n';
+export const registryHtpasswd = 'kiln:$2b$04$y9l.cyGSguEjo48fu4cpTO58.JAeacnvdiNQeFl1fbscmuBOqjXoO\n';
 
 export interface DockerRegistryOptions {
   /** `htpasswd`: only `registryUser`, by basic authentication; a token service: bearer tokens signed by its key. */
   readonly auth?: 'htpasswd' | TokenAuth;
+  readonly tls?: ServerTls;
+}
+
+/** Files, PEM. */
+export interface ServerTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Authorities of clients: who has no certificate of theirs is turned away. */
+  readonly clientAuthorities?: readonly string[];
 }
 
 export interface TokenAuth {
@@ -32,7 +41,7 @@ export interface DockerRegistry extends AsyncDisposable {
 export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const folder = await mkdtemp(path.join(tmpdir(), 'kiln-registry-'));
   const host = `127.0.0.1:${await freePort()}`;
-  await writeFile(path.join(folder, 'htpasswd'), htpasswd);
+  await writeFile(path.join(folder, 'htpasswd'), registryHtpasswd);
   // JSON is YAML.
   await writeFile(path.join(folder, 'config.yml'), JSON.stringify(configuration(folder, host, options)));
   const child = spawn('docker-registry', ['serve', path.join(folder, 'config.yml')], {
@@ -53,19 +62,24 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
   };
   for (let attempt = 0; attempt < 200; attempt++) {
     if (child.exitCode !== null) break;
-    if (await answers(host)) return registry;
+    if (options.tls === undefined ? await answers(host) : await accepts(host)) return registry;
     await delay(25);
   }
   await registry[Symbol.asyncDispose]();
   throw new Error(`docker-registry did not start: ${log}`);
 }
 
-function configuration(folder: string, host: string, { auth }: DockerRegistryOptions): object {
+function configuration(folder: string, host: string, { auth, tls }: DockerRegistryOptions): object {
   return {
     version: 0.1,
     log: { level: 'error', accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: path.join(folder, 'data') }, delete: { enabled: true } },
-    http: { addr: host },
+    http: {
+      addr: host,
+      ...(tls === undefined
+        ? {}
+        : { tls: { certificate: tls.certificate, key: tls.key, clientcas: tls.clientAuthorities ?? [] } }),
+    },
     ...(auth === 'htpasswd' ? { auth: { htpasswd: { realm: 'kiln', path: path.join(folder, 'htpasswd') } } } : {}),
     ...(typeof auth === 'object' ? { auth: { token: auth } } : {}),
   };
@@ -78,6 +92,20 @@ async function answers(host: string): Promise<boolean> {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Whether it takes connections: who it speaks to is another question. */
+async function accepts(host: string): Promise<boolean> {
+  const [hostname = '', port = ''] = host.split(':');
+  const socket = connect(Number(port), hostname);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
 

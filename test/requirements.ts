@@ -15,6 +15,7 @@ export type Requirement =
   | 'crun'
   | 'docker-registry'
   | 'mmdebstrap'
+  | 'openssl'
   | 'overlay'
   | 'pasta'
   | 'podman'
@@ -35,6 +36,7 @@ const checks: Readonly<Record<Requirement, () => string | undefined>> = {
   crun: () => program('crun', 'crun'),
   'docker-registry': () => program('docker-registry', 'docker-registry'),
   mmdebstrap: () => program('mmdebstrap', 'mmdebstrap'),
+  openssl: () => program('openssl', 'openssl'),
   overlay: overlayMount,
   pasta: () => program('pasta', 'passt') ?? tunDevice(),
   podman: () => program('podman', 'podman'),

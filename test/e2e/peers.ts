@@ -44,6 +44,10 @@ export async function runWithBuildah(account: Account, image: string, argv: read
 export interface Podman extends AsyncDisposable {
   /** Standard output of a container in the foreground, of an image that is pulled when it is not there. */
   run(image: string, args?: readonly string[]): Promise<string>;
+  /** Standard output of any other of its commands. */
+  call(...args: readonly string[]): Promise<string>;
+  /** Pushes an image of its storage, under another name. */
+  push(image: string, target: string): Promise<void>;
   /** Starts a container on the machine's network, in the background. */
   serve(image: string, variables: Readonly<Record<string, string>>): Promise<PodmanContainer>;
 }
@@ -64,7 +68,11 @@ export function openPodman(account: Account): Podman {
   const call = (args: readonly string[]): Promise<string> =>
     output(account, [...podman, ...args], { CONTAINERS_CONF: configuration });
   return {
+    call: (...args) => call(args),
     run: (image, args = []) => call(['run', '--rm', '--quiet', '--tls-verify=false', image, ...args]),
+    async push(image, target) {
+      await call(['push', '--quiet', '--tls-verify=false', image, `docker://${target}`]);
+    },
     async serve(image, variables) {
       const flags = Object.entries(variables).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
       const started = ['run', '--detach', '--quiet', '--tls-verify=false', '--network', 'host', ...flags, image];
