@@ -77,7 +77,7 @@ function copyAll(place: Place, name: string): string {
 }
 
 /** 20,000 files of 1 to 8 KiB in 200 folders, 81 MB. */
-function writeManyFiles(folder: string): void {
+export function writeManyFiles(folder: string): void {
   for (let at = 0; at < manyFiles; at++) {
     if (at < 200) mkdirSync(path.join(folder, `folder-${at}`), { recursive: true });
     writeFileSync(
