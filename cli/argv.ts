@@ -30,7 +30,8 @@ export function splitWords(verb: string, command: Command, words: readonly strin
       args.push(...words.slice(at + 1));
       break;
     }
-    if (!word.startsWith('-') || word === '-') {
+    // `-` is standard input, `-:TYPE` with what it holds.
+    if (!word.startsWith('-') || word === '-' || word.startsWith('-:')) {
       if (command.stopsAtFirstArgument) {
         args.push(...words.slice(at));
         break;

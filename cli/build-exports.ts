@@ -75,7 +75,9 @@ export async function writeExports(
       if (!isQuiet) context.terminal.say(`kiln: wrote ${outputText(output)}`);
     },
   });
-  const pushed = exports.push ? await pushAll(context, names, workshop, isQuiet) : new Map<string, Descriptor>();
+  const pushed = exports.push
+    ? await pushAll(context, names, workshop, isQuiet, exports)
+    : new Map<string, Descriptor>();
   for (const destination of exports.cacheTo) await sendCache(context, request, result, destination, workshop, isQuiet);
   if (exports.metadataFile !== undefined) {
     await writeFile(exports.metadataFile, await buildMetadata(workshop.content, result, pushed, { signal }));
@@ -89,11 +91,16 @@ async function pushAll(
   names: readonly Reference[],
   workshop: Workshop,
   quiet: boolean,
+  { compression }: Pick<OutputRequest, 'compression'>,
 ): Promise<PushedNames> {
   const descriptors = new Map<string, Descriptor>();
   for (const name of names) {
     using progress = new CopyProgress('push', context, { quiet });
-    const pushed = await pushImage(workshop, name, { onEvent: progress.onEvent, signal: context.signal });
+    const pushed = await pushImage(workshop, name, {
+      onEvent: progress.onEvent,
+      signal: context.signal,
+      ...(compression === undefined ? {} : { compression }),
+    });
     progress.note(`${pushed.name}: digest: ${pushed.descriptor.digest} size: ${pushed.descriptor.size}`);
     descriptors.set(pushed.name, pushed.descriptor);
   }

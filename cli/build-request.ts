@@ -23,6 +23,7 @@ import { assignment } from './environment-lines.ts';
 import { nameForImage } from './image-names.ts';
 import { limitsOf } from './limit-flags.ts';
 import { secretsOf, sshAgentsOf } from './secret-flags.ts';
+import { imageNames } from './short-names.ts';
 
 /** What a command line asks to be built, as far as it is known without touching the store. */
 export interface BuildCommandRequest {
@@ -47,6 +48,7 @@ export async function readBuildRequest(
   const opened = await openBuildContext(folder, {
     file: flags.file,
     workingFolder: context.folder,
+    imageNames: await imageNames(context),
     signal: context.signal,
   });
   const whole = platformsOf(flags, context).map((platform) => planFor(platform, opened, flags, context));
@@ -157,6 +159,7 @@ export function planOptionsFor(
     sourceDateEpoch: parseEpoch(args.get('SOURCE_DATE_EPOCH') ?? context.env.SOURCE_DATE_EPOCH),
     baseFolder: opened.buildfileFolder,
     includes: opened.includes,
+    imageName: opened.imageNames?.inFull,
   };
 }
 

@@ -33,7 +33,7 @@ export async function runBuild(given: Context, flags: BuildFlags, folder: string
   warnOfUnknownStages(context, request);
   return withRootFileSystems(context, async () => {
     await checkExports(request.exports, request.request);
-    await using workshop = await openWorkshop(context);
+    await using workshop = await openWorkshop(context, flags);
     const lock = await openBuildLock(context, flags, request.context);
     await lock.check(request.request.plans, workshop);
     const use = contextUse(flags, request);

@@ -17,6 +17,7 @@ import type { CheckFlags } from './commands/check.ts';
 import type { Context } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { findingsAsSarif, problemsAsSarif } from './sarif.ts';
+import { imageNames } from './short-names.ts';
 
 /** `kiln check`. */
 export async function runCheck(context: Context, flags: CheckFlags, folder: string): Promise<number> {
@@ -54,7 +55,12 @@ function counts({ severity }: Finding): boolean {
 
 async function readInput(context: Context, flags: CheckFlags, folder: string): Promise<LintInput> {
   const { signal } = context;
-  const opened = await openBuildContext(folder, { file: flags.file, workingFolder: context.folder, signal });
+  const opened = await openBuildContext(folder, {
+    file: flags.file,
+    workingFolder: context.folder,
+    imageNames: await imageNames(context),
+    signal,
+  });
   const lock = await readLock(lockPlace(opened.buildfile, opened.buildfileName), { signal });
   return { context: opened, plan: planOptionsFor(opened, flags, context), lock };
 }

@@ -53,6 +53,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/rmi.ts')).rmi,
   },
   {
+    name: 'save',
+    summary: 'Write images to an archive',
+    group: 'Images',
+    load: async () => (await import('./commands/save.ts')).save,
+  },
+  {
+    name: 'load',
+    summary: 'Take the images of an archive into the store',
+    group: 'Images',
+    load: async () => (await import('./commands/load.ts')).load,
+  },
+  {
+    name: 'unpack',
+    summary: 'Put the files of an image into a folder',
+    group: 'Images',
+    load: async () => (await import('./commands/unpack.ts')).unpack,
+  },
+  {
     name: 'outdated',
     summary: 'Show what of Buildfile.lock is behind',
     group: 'Images',
@@ -69,6 +87,24 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Keep images patched: check their bases, rebuild what moved',
     group: 'Images',
     load: async () => (await import('./commands/rebuild.ts')).rebuild,
+  },
+  {
+    name: 'diff',
+    summary: 'Say what differs between two images: packages, config, layers, files',
+    group: 'Images',
+    load: async () => (await import('./commands/diff.ts')).diff,
+  },
+  {
+    name: 'stale',
+    summary: 'Say whether the bases of images are out of date',
+    group: 'Images',
+    load: async () => (await import('./commands/stale.ts')).stale,
+  },
+  {
+    name: 'rebase',
+    summary: 'Put an image on another state of its base, where that is safe',
+    group: 'Images',
+    load: async () => (await import('./commands/rebase.ts')).rebase,
   },
   {
     name: 'verify',
@@ -101,6 +137,42 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/pull.ts')).pull,
   },
   {
+    name: 'copy',
+    summary: 'Copy an image between registries, layouts, archives and the store',
+    group: 'Registries',
+    load: async () => (await import('./commands/copy.ts')).copy,
+  },
+  {
+    name: 'artifact',
+    summary: 'Push, pull, attach and discover files of any kind',
+    group: 'Registries',
+    load: async () => (await import('./commands/artifact.ts')).artifact,
+  },
+  {
+    name: 'repo',
+    summary: 'List repositories and tags of registries',
+    group: 'Registries',
+    load: async () => (await import('./commands/repo.ts')).repo,
+  },
+  {
+    name: 'manifest',
+    summary: 'Get, put and delete manifests, and put images of several platforms together',
+    group: 'Registries',
+    load: async () => (await import('./commands/manifest.ts')).manifest,
+  },
+  {
+    name: 'blob',
+    summary: 'Get, put and delete the contents that manifests point at',
+    group: 'Registries',
+    load: async () => (await import('./commands/blob.ts')).blob,
+  },
+  {
+    name: 'digest',
+    summary: 'Show which image a name means at the moment',
+    group: 'Registries',
+    load: async () => (await import('./commands/digest.ts')).digest,
+  },
+  {
     name: 'login',
     summary: 'Check and save credentials for a registry',
     group: 'Registries',
@@ -111,6 +183,12 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Forget the credentials for a registry',
     group: 'Registries',
     load: async () => (await import('./commands/logout.ts')).logout,
+  },
+  {
+    name: 'serve',
+    summary: 'Be a registry that others push to and pull from',
+    group: 'Registries',
+    load: async () => (await import('./commands/serve.ts')).serve,
   },
   {
     name: 'df',

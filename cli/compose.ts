@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { Workshop } from '../builder/index.ts';
 import { platformOf } from '../core/index.ts';
 import { describePrivilege, openLauncher } from '../runtime/index.ts';
-import type { Context, Environment } from './context.ts';
+import type { Context } from './context.ts';
 import { type RegistryFlags, remoteOptions } from './registry-flags.ts';
 import { homeOf, makeHome } from './store.ts';
 import { warn } from './warn.ts';
+
+export { proxyVariables } from './proxies.ts';
 
 /** All that builds, pushes, pulls and runs work with. */
 export async function openWorkshop(context: Context, registryFlags: Partial<RegistryFlags> = {}): Promise<Workshop> {
@@ -27,16 +29,6 @@ export async function openWorkshop(context: Context, registryFlags: Partial<Regi
       onWarning: (text) => warn(context, text),
     },
     { signal: context.signal },
-  );
-}
-
-/** HTTP_PROXY and its kin in both cases, for what runs in a build. */
-export function proxyVariables(env: Environment): Record<string, string> {
-  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY', 'FTP_PROXY'];
-  return Object.fromEntries(
-    names
-      .flatMap((name) => [name, name.toLowerCase()])
-      .flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
   );
 }
 

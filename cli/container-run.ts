@@ -2,15 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pullImage, type Workshop } from '../builder/index.ts';
-import {
-  errorCode,
-  type Image,
-  NotFoundError,
-  openImage,
-  parseReference,
-  platformOf,
-  ToolError,
-} from '../core/index.ts';
+import { errorCode, type Image, NotFoundError, openImage, platformOf, ToolError } from '../core/index.ts';
 import {
   containerProcess,
   findUser,
@@ -25,9 +17,9 @@ import type { RunFlags } from './commands/run.ts';
 import { openWorkshop } from './compose.ts';
 import type { Context } from './context.ts';
 import { assignment, parseEnvFile } from './environment-lines.ts';
-import { findImage } from './image-names.ts';
 import { withRootFileSystems } from './privilege.ts';
 import { CopyProgress } from './progress/copy.ts';
+import { findImageHere, referenceToPull } from './short-names.ts';
 import { parseTmpfs, parseVolume } from './volumes.ts';
 
 /** `kiln run`: resolves to the command's exit code. */
@@ -40,7 +32,7 @@ export async function runContainer(
   const env = await requestedEnv(context, flags);
   const mounts = await requestedMounts(context, flags);
   return withRootFileSystems(context, async () => {
-    await using workshop = await openWorkshop(context);
+    await using workshop = await openWorkshop(context, flags);
     const image = await imageFor(context, workshop, name, flags.pull);
     const { argv, cwd, user, ...process } = containerProcess(image.config.config, {
       command,
@@ -91,7 +83,7 @@ async function imageFor(context: Context, workshop: Workshop, name: string, when
   const platform = platformOf(process.arch);
   if (when !== 'always') {
     try {
-      const { descriptor } = await findImage(workshop.content, name, { signal });
+      const { descriptor } = await findImageHere(context, workshop.content, name, { signal });
       return await openImage(workshop.content, descriptor, { signal, platform });
     } catch (error) {
       if (when === 'never' || !(error instanceof NotFoundError) || error.code !== 'IMAGE_NOT_FOUND') throw error;
@@ -99,7 +91,8 @@ async function imageFor(context: Context, workshop: Workshop, name: string, when
   }
   using progress = new CopyProgress('pull', context);
   if (when === 'missing') progress.note(`Unable to find image '${name}' locally`);
-  return (await pullImage(workshop, parseReference(name), { platform, onEvent: progress.onEvent, signal })).image;
+  const reference = await referenceToPull(context, name, { remote: workshop.options.remote, signal });
+  return (await pullImage(workshop, reference, { platform, onEvent: progress.onEvent, signal })).image;
 }
 
 /** Looked up in the image's own account files. */

@@ -18,6 +18,21 @@ export const flagHabits: Readonly<Record<string, Readonly<Record<string, string>
     '--load': 'leave it away: results are always in the store',
     '--add-host': 'names are those of the network: --network host sees what this machine sees',
   },
+  copy: {
+    '--multi-arch': 'leave it away: all platforms are copied unless --platform says which',
+    '--jobs': 'write --concurrency',
+    '--image-parallel-copies': 'write --concurrency',
+    '--retry-times': 'leave it away: what may pass is tried again',
+    '--dest-compress': 'write --compression gzip',
+    '--dest-compress-format': 'write --compression',
+    '--dest-compress-level': 'write --compression-level',
+    '--from-oci-layout': 'write the source as oci:DIR:NAME',
+    '--to-oci-layout': 'write the destination as oci:DIR:NAME',
+  },
+  save: {
+    '-m': 'leave it away: an archive takes any number of images',
+    '--multi-image-archive': 'leave it away: an archive takes any number of images',
+  },
   // Docker lists intermediate images with it.
   images: { '-a': 'leave it away: every image is listed', '--all': 'leave it away: every image is listed' },
 };
@@ -34,9 +49,16 @@ export const verbHabits: Readonly<Record<string, string>> = {
   image: 'kiln images, kiln inspect, kiln rmi and kiln prune',
   buildx: 'kiln build has what buildx has: --platform, --cache-to, --output',
   builder: 'kiln prune frees the cache, kiln cache has the cache mounts',
-  save: 'kiln build -o type=docker,dest=FILE writes an archive, kiln push takes an image to a registry',
-  load: 'an unpacked layout is built on with from = "oci:PATH"; kiln pull takes an image from a registry',
-  export: 'kiln build -o type=tar,dest=FILE writes the files of an image',
+  export: 'kiln unpack IMAGE DIR makes the files of an image, kiln build -o type=tar,dest=FILE an archive of them',
+  cp: 'kiln unpack IMAGE DIR makes all files of an image; kiln copy copies images',
+  sync: 'kiln copy copies one image; a loop over kiln repo tags copies them all',
   import: 'a Buildfile makes images: from = "scratch" and a copy of the files',
   commit: 'a Buildfile makes images: write down as a step what was done',
+  // What fingers know of oras, crane and regctl.
+  attach: 'kiln artifact attach gives an image files that refer to it; a container cannot be attached to',
+  discover: 'kiln artifact discover shows what refers to an image',
+  catalog: 'kiln repo ls lists the repositories of a registry',
+  ls: 'kiln repo tags lists the tags of a repository, kiln images what is in the store',
+  resolve: 'kiln digest says which image a name means',
+  delete: 'kiln manifest rm deletes a tag or an image of a registry, kiln rmi one of the store',
 };

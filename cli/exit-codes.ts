@@ -26,7 +26,13 @@ const byCode: Readonly<Record<string, number>> = {
   REFERENCE_NOT_FOUND: exitCodes.notFound,
   IMAGE_NOT_FOUND: exitCodes.notFound,
   PLATFORM_NOT_FOUND: exitCodes.notFound,
+  // Of blobs that were asked for one by one; BLOB_NOT_FOUND is of images that lack one.
+  BLOB_UNKNOWN: exitCodes.notFound,
+  // What the user wrote; the rest of the area is what somebody published.
+  ARTIFACT_TYPE_INVALID: exitCodes.usage,
+  ARTIFACT_TOO_LARGE: exitCodes.usage,
   PLATFORM_CANNOT_RUN: exitCodes.environment,
+  REBASE_BASE_GONE: exitCodes.notFound,
   // Of cache mounts; the rest of the area is where caches of steps are imported from.
   CACHE_NOT_FOUND: exitCodes.notFound,
   CACHE_IN_USE: exitCodes.environment,
@@ -48,6 +54,11 @@ const byCode: Readonly<Record<string, number>> = {
   LAYER_NAME_RESERVED: exitCodes.usage,
   LAYER_OVERLAY_UNSUPPORTED: exitCodes.usage,
   LAYER_XATTR_UNSUPPORTED: exitCodes.usage,
+  SERVE_ADDRESS_UNUSABLE: exitCodes.environment,
+  SERVE_ROOT_IN_USE: exitCodes.environment,
+  SERVE_ROOT_INVALID: exitCodes.damaged,
+  // Not at the registry, and not to be fetched from elsewhere unless said.
+  LAYER_FOREIGN: exitCodes.registry,
   // Of layers that are being unpacked: no space, or an id this user does not have.
   LAYER_APPLY_FAILED: exitCodes.environment,
   LAYER_ID_UNMAPPED: exitCodes.environment,
@@ -56,24 +67,16 @@ const byCode: Readonly<Record<string, number>> = {
 /** By the part of the code before its first underscore. */
 const byArea: Readonly<Record<string, number>> = {
   ...areas(exitCodes.unexpected, ['BUILD']),
-  ...areas(exitCodes.usage, [
-    'USAGE',
-    'BUILDFILE',
-    'REFERENCE',
-    'PLATFORM',
-    'CONTEXT',
-    'COPY',
-    'PATTERN',
-    'IGNORE',
-    'IMAGE',
-  ]),
-  ...areas(exitCodes.usage, ['CONTAINER', 'USER', 'GROUP', 'ROOT', 'REBUILD', 'SECRET', 'SSH', 'MOUNT', 'EXPLAIN']),
+  ...areas(exitCodes.usage, ['USAGE', 'BUILDFILE', 'REFERENCE', 'PLATFORM', 'CONTEXT', 'COPY', 'PATTERN', 'IGNORE']),
+  ...areas(exitCodes.usage, ['IMAGE', 'PLACE', 'CONTAINER', 'USER', 'GROUP', 'ROOT', 'REBUILD', 'SECRET', 'SSH']),
+  ...areas(exitCodes.usage, ['MOUNT', 'EXPLAIN', 'UNPACK', 'REBASE', 'STALE', 'SERVE']),
   ...areas(exitCodes.step, ['STEP']),
-  ...areas(exitCodes.registry, ['REGISTRY', 'CREDENTIALS', 'FETCH', 'PACKAGES', 'CACHE']),
+  ...areas(exitCodes.registry, ['REGISTRY', 'PROXY', 'CREDENTIALS', 'FETCH', 'PACKAGES', 'CACHE']),
   ...areas(exitCodes.lockFrozen, ['LOCK']),
   ...areas(exitCodes.verifyMismatch, ['VERIFY']),
   ...areas(exitCodes.environment, ['ENVIRONMENT', 'LAUNCHER', 'SANDBOX', 'SCAN', 'BOOTSTRAP', 'OUTPUT']),
-  ...areas(exitCodes.damaged, ['BLOB', 'LAYER', 'MANIFEST', 'CONFIG', 'DESCRIPTOR', 'DIGEST', 'LAYOUT', 'SNAPSHOT']),
+  ...areas(exitCodes.damaged, ['ARTIFACT', 'BLOB', 'LAYER', 'MANIFEST', 'CONFIG', 'DESCRIPTOR', 'DIGEST', 'LAYOUT']),
+  ...areas(exitCodes.damaged, ['SNAPSHOT']),
 };
 
 /** The machine's own refusals: no space, no permission, too many files. */

@@ -17,6 +17,7 @@ import type { ImagesFlags } from './commands/images.ts';
 import type { Context } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { tryParseReference } from './image-names.ts';
+import { printResult } from './result.ts';
 import { formatSize } from './size.ts';
 import { homeOf, openContent } from './store.ts';
 import { formatTable } from './table.ts';
@@ -34,7 +35,7 @@ interface Row {
 
 /** `kiln images`. */
 export async function listImages(context: Context, flags: ImagesFlags, filter: string | undefined): Promise<number> {
-  const { terminal, clock } = context;
+  const { clock } = context;
   const content = await openContent(context);
   const records = new RecordStore(path.join(homeOf(context), 'records'));
   const isWanted = filter === undefined ? () => true : filterFor(filter);
@@ -43,13 +44,12 @@ export async function listImages(context: Context, flags: ImagesFlags, filter: s
     if (isWanted(name)) rows.push(await readRow(context, content, records, name, descriptor));
   }
   rows.sort((a, b) => (b.createdMs ?? 0) - (a.createdMs ?? 0) || (a.name < b.name ? -1 : 1));
-  terminal.out.write(render(rows, flags, clock.now()));
+  printResult(context, flags, rows.map(jsonOf), () => render(rows, flags, clock.now()));
   return exitCodes.ok;
 }
 
 function render(rows: readonly Row[], flags: ImagesFlags, nowMs: number): string {
   const idOf = (digest: Digest): string => (flags['no-trunc'] ? digest : shortDigest(digest));
-  if (flags.json) return rows.map((row) => `${JSON.stringify(jsonOf(row))}\n`).join('');
   if (flags.quiet) return [...new Set(rows.map(({ digest }) => `${idOf(digest)}\n`))].join('');
   const headings = ['REPOSITORY', 'TAG', ...(flags.digests ? ['DIGEST'] : []), 'IMAGE ID', 'CREATED', 'SIZE'];
   return formatTable(
@@ -65,7 +65,7 @@ function render(rows: readonly Row[], flags: ImagesFlags, nowMs: number): string
   );
 }
 
-function jsonOf({ name, repository, tag, digest, createdMs, size }: Row): unknown {
+function jsonOf({ name, repository, tag, digest, createdMs, size }: Row): object {
   const created = createdMs === undefined ? undefined : new Date(createdMs).toISOString();
   return { name, repository, tag, digest, created, sizeBytes: size };
 }

@@ -105,7 +105,7 @@ async function withQuestions(
   const otherPlans = isWhole ? plansElsewhere(read.context, planned, context) : [];
   const options = { ...read.options, isWanted, prune: isWhole, otherPlans, signal: context.signal };
   const carryOut = async () => {
-    await using workshop = await openWorkshop(context);
+    await using workshop = await openWorkshop(context, flags);
     return task({ place, content, plans, options, workshop });
   };
   const needsRoots = sets.length > 0 || questions.some(({ kind }) => kind === 'bootstraps');

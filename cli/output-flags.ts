@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Output, OutputCompression, OutputTarget } from '../builder/index.ts';
 import { nearest, type Reference, ToolError } from '../core/index.ts';
+import { type Compression, checkCompression } from '../registry/index.ts';
 import { booleanField, commaFields } from './comma-fields.ts';
 import type { Context } from './context.ts';
 import { nameForImage } from './image-names.ts';
@@ -12,12 +13,15 @@ export interface OutputRequest {
   /** More names for the result: of `type=image` and `type=registry`. */
   readonly names: readonly Reference[];
   readonly push: boolean;
+  /** How layers are packed for registries; gzip unless said. */
+  readonly compression?: Compression;
   /** Something is written to standard output, which then has nothing else. */
   readonly usesStandardOutput: boolean;
 }
 
 const types = ['oci', 'docker', 'tar', 'local', 'image', 'registry'] as const;
-const keys = ['type', 'dest', 'tar', 'name', 'push', 'compression'] as const;
+const packing = ['compression', 'compression-level', 'force-compression'] as const;
+const keys = ['type', 'dest', 'tar', 'name', 'push', ...packing] as const;
 type Fields = ReadonlyMap<(typeof keys)[number], string>;
 /** What each type takes besides `type`. */
 const allowed: Readonly<Record<(typeof types)[number], readonly string[]>> = {
@@ -25,8 +29,8 @@ const allowed: Readonly<Record<(typeof types)[number], readonly string[]>> = {
   docker: ['dest', 'name', 'compression'],
   tar: ['dest'],
   local: ['dest'],
-  image: ['name', 'push'],
-  registry: ['name', 'push'],
+  image: ['name', 'push', ...packing],
+  registry: ['name', 'push', ...packing],
 };
 
 /**
@@ -46,6 +50,7 @@ export function outputsOf(texts: readonly string[], context: Pick<Context, 'fold
     outputs: parsed.flatMap(({ outputs }) => outputs),
     names: parsed.flatMap(({ names }) => names),
     push: parsed.some(({ push }) => push),
+    ...parsed.reduce((all, { compression }) => (compression === undefined ? all : { compression }), {}),
     usesStandardOutput: first !== undefined,
   };
 }
@@ -70,7 +75,12 @@ function parse(text: string, context: Pick<Context, 'folder'>): OutputRequest {
   const names = (fields.get('name') ?? '').split(',').filter((name) => name !== '');
   const request = { ...nothing, names: names.map(nameForImage) };
   if (type === 'image' || type === 'registry') {
-    return { ...request, push: flag(text, fields, 'push', type === 'registry') };
+    const packed = fields.has('compression') || fields.has('compression-level') || fields.has('force-compression');
+    return {
+      ...request,
+      push: flag(text, fields, 'push', type === 'registry'),
+      ...(packed ? { compression: packingOf(text, fields) } : {}),
+    };
   }
   const dest = fields.get('dest') ?? '';
   if (dest === '') throw wrong(text, 'it says not where to', `add dest=${type === 'local' ? 'FOLDER' : 'FILE'}`);
@@ -87,13 +97,29 @@ function parse(text: string, context: Pick<Context, 'folder'>): OutputRequest {
 
 const standardOutput: OutputTarget = { kind: 'stream', write: writeToStandardOutput };
 
-function compressionOf(text: string, fields: Fields): OutputCompression {
-  const value = fields.get('compression') ?? 'uncompressed';
-  if (value === 'uncompressed' || value === 'gzip') return value;
-  throw wrong(text, `there is no compression ${value}`, 'it is uncompressed or gzip');
+function compressionOf(text: string, fields: Fields, otherwise: OutputCompression = 'uncompressed'): OutputCompression {
+  const value = fields.get('compression') ?? otherwise;
+  if (value === 'uncompressed' || value === 'gzip' || value === 'zstd') return value;
+  throw wrong(text, `there is no compression ${value}`, 'it is uncompressed, gzip or zstd');
 }
 
-function flag(text: string, fields: Fields, key: 'push' | 'tar', otherwise: boolean): boolean {
+function packingOf(text: string, fields: Fields): Compression {
+  const algorithm = compressionOf(text, fields, 'gzip');
+  const level = fields.get('compression-level');
+  const compression: Compression = {
+    algorithm: algorithm === 'uncompressed' ? 'none' : algorithm,
+    ...(level === undefined ? {} : { level: Number(level) }),
+    force: flag(text, fields, 'force-compression', false),
+  };
+  try {
+    checkCompression(compression);
+  } catch (cause) {
+    throw wrong(text, cause instanceof Error ? cause.message : String(cause), 'gzip has levels 1 to 9, zstd 1 to 19');
+  }
+  return compression;
+}
+
+function flag(text: string, fields: Fields, key: 'push' | 'tar' | 'force-compression', otherwise: boolean): boolean {
   const value = fields.get(key);
   const parsed = value === undefined ? otherwise : booleanField(value);
   if (parsed === undefined) throw wrong(text, `${key}=${value} is neither true nor false`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { credentialFiles, storeHome } from './paths.ts';
+import { credentialFiles, hostSources, storeHome } from './paths.ts';
 
 const user = { uid: 1000, home: '/home/someone' };
 const root = { uid: 0, home: '/root' };
@@ -39,6 +39,7 @@ describe('credentialFiles', () => {
       '/docker/config.json',
       '/run/user/1000/containers/auth.json',
       '/c/containers/auth.json',
+      '/h/.dockercfg',
     ]);
   });
 
@@ -46,6 +47,43 @@ describe('credentialFiles', () => {
     expect(credentialFiles({ HOME: '/h' }, user, '/work')).toEqual([
       '/h/.docker/config.json',
       '/h/.config/containers/auth.json',
+      '/h/.dockercfg',
+    ]);
+  });
+});
+
+describe('hostSources', () => {
+  it('looks where containers tools, containerd and Docker do, the user’s own first', () => {
+    expect(hostSources({ HOME: '/h' }, user, '/work')).toEqual({
+      registriesConf: [
+        { file: '/h/.config/containers/registries.conf', folders: ['/h/.config/containers/registries.conf.d'] },
+        {
+          file: '/etc/containers/registries.conf',
+          folders: ['/etc/containers/registries.conf.d', '/h/.config/containers/registries.conf.d'],
+        },
+      ],
+      rememberedAliases: ['/h/.cache/containers/short-name-aliases.conf'],
+      hostsFolders: ['/h/.config/containerd/certs.d', '/etc/containerd/certs.d'],
+      certificateFolders: [
+        '/h/.config/containers/certs.d',
+        '/etc/containers/certs.d',
+        '/h/.config/docker/certs.d',
+        '/etc/docker/certs.d',
+        '/h/.config/containerd/certs.d',
+        '/etc/containerd/certs.d',
+      ],
+    });
+  });
+
+  it('takes the file that CONTAINERS_REGISTRIES_CONF names, which must be there', () => {
+    const { registriesConf } = hostSources({ HOME: '/h', CONTAINERS_REGISTRIES_CONF: 'r.conf' }, user, '/work');
+
+    expect(registriesConf).toEqual([
+      {
+        file: '/work/r.conf',
+        folders: ['/etc/containers/registries.conf.d', '/h/.config/containers/registries.conf.d'],
+        isRequired: true,
+      },
     ]);
   });
 });

@@ -1,5 +1,6 @@
 import os from 'node:os';
 import path from 'node:path';
+import type { HostSources } from '../registry/index.ts';
 import type { Environment } from './context.ts';
 
 /** Whose process this is. */
@@ -32,14 +33,39 @@ export function storeHome(env: Environment, user: User, folder: string): string 
  * saved in the first.
  */
 export function credentialFiles(env: Environment, user: User, folder: string): string[] {
-  const home = userHome(env, user);
   const candidates = [
     env.REGISTRY_AUTH_FILE && path.resolve(folder, env.REGISTRY_AUTH_FILE),
     dockerConfigFile(env, user, folder),
     xdg(env.XDG_RUNTIME_DIR) && path.join(xdg(env.XDG_RUNTIME_DIR) ?? '', 'containers/auth.json'),
-    path.join(xdg(env.XDG_CONFIG_HOME) ?? path.join(home, '.config'), 'containers/auth.json'),
+    path.join(configHome(env, user), 'containers/auth.json'),
+    path.join(userHome(env, user), '.dockercfg'),
   ];
   return [...new Set(candidates.filter((file): file is string => Boolean(file)))];
+}
+
+/** Where containers tools, containerd and Docker keep what is to be known of registries. */
+export function hostSources(env: Environment, user: User, folder: string): HostSources {
+  const config = configHome(env, user);
+  const [mine, everyones] = [path.join(config, 'containers'), '/etc/containers'];
+  const dropIns = (...folders: readonly string[]) => folders.map((place) => path.join(place, 'registries.conf.d'));
+  const named = env.CONTAINERS_REGISTRIES_CONF;
+  // Root of a user namespace has another home: its user's.
+  const isRoot = user.uid === 0 && userHome(env, user) === user.home;
+  const cache = isRoot ? '/var/cache' : (xdg(env.XDG_CACHE_HOME) ?? path.join(userHome(env, user), '.cache'));
+  const systemFolders = dropIns(everyones, mine);
+  return {
+    registriesConf: named
+      ? [{ file: path.resolve(folder, named), folders: systemFolders, isRequired: true }]
+      : [
+          { file: path.join(mine, 'registries.conf'), folders: dropIns(mine) },
+          { file: path.join(everyones, 'registries.conf'), folders: systemFolders },
+        ],
+    rememberedAliases: [path.join(cache, 'containers/short-name-aliases.conf')],
+    hostsFolders: [config, '/etc'].map((place) => path.join(place, 'containerd/certs.d')),
+    certificateFolders: ['containers', 'docker', 'containerd'].flatMap((tool) =>
+      [config, '/etc'].map((place) => path.join(place, tool, 'certs.d')),
+    ),
+  };
 }
 
 function dockerConfigFile(env: Environment, user: User, folder: string): string {
@@ -47,6 +73,10 @@ function dockerConfigFile(env: Environment, user: User, folder: string): string 
     ? path.resolve(folder, env.DOCKER_CONFIG)
     : path.join(userHome(env, user), '.docker');
   return path.join(configFolder, 'config.json');
+}
+
+function configHome(env: Environment, user: User): string {
+  return xdg(env.XDG_CONFIG_HOME) ?? path.join(userHome(env, user), '.config');
 }
 
 function userHome(env: Environment, user: User): string {

@@ -21,6 +21,7 @@ import { withRootFileSystems } from './privilege.ts';
 import { openProgress, type Progress, progressMode } from './progress/progress.ts';
 import { checkExitCode, decisionLine, rebuildLine, roundExitCode } from './rebuild-report.ts';
 import { noSecrets } from './secret-flags.ts';
+import { imageNames } from './short-names.ts';
 import { harmlessLine } from './terminal-text.ts';
 
 /** `kiln rebuild`. */
@@ -51,7 +52,7 @@ export async function runRebuild(context: Context, flags: RebuildFlags, action: 
 }
 
 async function check(context: Context, flags: RebuildFlags, images: readonly ListedImage[]): Promise<number> {
-  await using workshop = await openWorkshop(context);
+  await using workshop = await openWorkshop(context, flags);
   const decisions = await checkImages(images, workshop, { signal: context.signal });
   const width = nameWidth(images);
   for (const decision of decisions) {
@@ -85,7 +86,7 @@ async function round(
   { skipCurrent }: { readonly skipCurrent: boolean },
 ): Promise<RoundResult> {
   const { env, signal } = context;
-  await using workshop = await openWorkshop(context);
+  await using workshop = await openWorkshop(context, flags);
   const failures: unknown[] = [];
   const progress = await openProgress(progressMode(undefined, context) === 'quiet' ? 'quiet' : 'plain', context);
   try {
@@ -153,12 +154,14 @@ async function report({ env, terminal }: Context, { json }: RebuildFlags, error:
   terminal.err.write(json ? reportErrorAsJson(error) : await reportError(error, { debug }));
 }
 
-function load({ env, folder, signal }: Context, flags: RebuildFlags): Promise<readonly ListedImage[]> {
+async function load(context: Context, flags: RebuildFlags): Promise<readonly ListedImage[]> {
+  const { env, folder, signal } = context;
   return loadImages(flags.file ?? 'kiln.toml', {
     signal,
     platform: platformOf(process.arch),
     workingFolder: folder,
     sourceDateEpoch: parseEpoch(env.SOURCE_DATE_EPOCH),
+    imageNames: await imageNames(context),
   });
 }
 

@@ -83,6 +83,7 @@ export async function rememberBuild(
     ...[path.join(home, 'content', 'index.json'), process.argv[1] ?? ''],
     ...opened.includes.files.map(({ name, folder }) => path.join(folder, path.basename(name))),
     ...roots,
+    ...(opened.imageNames?.sources ?? []),
     ...meanings.map((kind) => path.join(home, 'records', kind)),
   ];
   const watched = files.map((file) => [file, signatureOf(file)] as const);

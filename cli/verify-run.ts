@@ -38,7 +38,7 @@ export async function runVerify(context: Context, flags: VerifyFlags, folder: st
     });
   }
   return withRootFileSystems(context, async () => {
-    await using workshop = await openWorkshop(context);
+    await using workshop = await openWorkshop(context, flags);
     const lock = await openBuildLock(
       context,
       { frozen: undefined, 'no-lock': flags['no-lock'], quiet: true },

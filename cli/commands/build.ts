@@ -1,4 +1,5 @@
 import { defineCommand, type FlagTable, type FlagValues } from '../command.ts';
+import { connectionFlags } from '../connection-flags.ts';
 import { progressModes } from '../progress/progress.ts';
 
 /** Also what other verbs that build take from. */
@@ -115,6 +116,7 @@ export const buildFlags = {
   },
   quiet: { kind: 'switch', short: 'q', summary: 'Print only the digest' },
   json: { kind: 'switch', summary: 'Print the result as one JSON object, and errors as such' },
+  ...connectionFlags,
 } as const satisfies FlagTable;
 
 export type BuildFlags = FlagValues<typeof buildFlags>;
@@ -131,6 +133,7 @@ export const build = defineCommand({
     'Cache and lock file': ['no-cache', 'no-cache-filter', 'cache-from', 'cache-to', 'frozen', 'no-lock'],
     'Where results go': ['push', 'output', 'iidfile', 'metadata-file', 'progress', 'quiet', 'json'],
     'Looking into a build': ['until', 'interactive', 'shell-on-failure'],
+    'How registries are reached': Object.keys(connectionFlags) as (keyof typeof connectionFlags)[],
   },
   examples: [
     { line: 'kiln build -t registry.example:5000/site:1.2 .', says: 'Build the Buildfile of this folder' },

@@ -13,6 +13,7 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { cgroupVersion, findTools } from '../machine.ts';
+import { printResult, resultFlags } from '../result.ts';
 import { formatSize } from '../size.ts';
 import { homeOf, openContent } from '../store.ts';
 import { harmlessLine } from '../terminal-text.ts';
@@ -22,13 +23,13 @@ export const info = defineCommand({
   about: 'What a bug report needs, and what a container here is not protected from.',
   arguments: [],
   flags: {
-    json: { kind: 'switch', summary: 'Print one JSON object' },
+    ...resultFlags,
   },
   examples: [{ line: 'kiln info', says: 'Which isolation do containers get here?' }],
 
   async run(context, flags) {
     const found = await readInfo(context);
-    context.terminal.out.write(flags.json ? `${JSON.stringify(found)}\n` : render(found));
+    printResult(context, flags, found, () => render(found));
     return exitCodes.ok;
   },
 });

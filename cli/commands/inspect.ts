@@ -3,7 +3,8 @@ import type { OciLayout } from '../../registry/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { findImage } from '../image-names.ts';
+import { printResult, resultFlags } from '../result.ts';
+import { findImageHere } from '../short-names.ts';
 import { openContent } from '../store.ts';
 
 export const inspect = defineCommand({
@@ -11,20 +12,27 @@ export const inspect = defineCommand({
   arguments: [{ name: 'NAME', summary: 'Names, or digests as kiln images shows them', many: true }],
   flags: {
     json: { kind: 'switch', summary: 'Also print errors as JSON (results always are)' },
+    format: resultFlags.format,
   },
-  examples: [{ line: 'kiln inspect site:1.2', says: 'What is in this image?' }],
+  examples: [
+    { line: 'kiln inspect site:1.2', says: 'What is in this image?' },
+    { line: "kiln inspect --format '{{.config.Entrypoint}}' site:1.2", says: 'One thing of it' },
+  ],
 
-  async run(context, _flags, names) {
+  async run(context, { format }, names) {
     const content = await openContent(context);
-    const described: unknown[] = [];
-    for (const name of names) described.push(await describeImage(content, name, context));
-    context.terminal.out.write(`${JSON.stringify(described, undefined, 2)}\n`);
+    const described: object[] = [];
+    for (const name of names) described.push(await describeImage(context, content, name));
+    const all = JSON.stringify(described, undefined, 2);
+    // --json is for errors: what it prints has always been one array.
+    printResult(context, { json: false, format: format === 'json' ? undefined : format }, described, all);
     return exitCodes.ok;
   },
 });
 
-async function describeImage(content: OciLayout, name: string, { signal }: Context): Promise<unknown> {
-  const { descriptor } = await findImage(content, name, { signal });
+async function describeImage(context: Context, content: OciLayout, name: string): Promise<object> {
+  const { signal } = context;
+  const { descriptor } = await findImageHere(context, content, name, { signal });
   const image = await openImage(content, descriptor, { signal, platform: platformOf(process.arch) });
   const named = await content.list();
   return {

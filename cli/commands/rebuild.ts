@@ -1,9 +1,11 @@
 import { defineCommand, type FlagTable, type FlagValues } from '../command.ts';
+import { connectionFlags } from '../connection-flags.ts';
 
 const flags = {
   file: { kind: 'value', short: 'f', placeholder: 'FILE', summary: 'The list of images (default kiln.toml)' },
   every: { kind: 'value', placeholder: 'DURATION', summary: 'How often watch looks: 90s, 30m, 1h30m (default 1h)' },
   json: { kind: 'switch', summary: 'Print one JSON object per image and line, and errors as such' },
+  ...connectionFlags,
 } as const satisfies FlagTable;
 
 export type RebuildFlags = FlagValues<typeof flags>;

@@ -1,6 +1,7 @@
 import { defineCommand, type FlagTable, type FlagValues } from '../command.ts';
+import { connectionFlags } from '../connection-flags.ts';
 
-const flags = {
+const ownFlags = {
   rm: { kind: 'switch', summary: 'Remove the container when it ends (always the case)' },
   interactive: { kind: 'switch', short: 'i', summary: 'Pass stdin on to the command' },
   tty: { kind: 'switch', short: 't', summary: 'Give the command this terminal' },
@@ -41,6 +42,8 @@ const flags = {
   },
 } as const satisfies FlagTable;
 
+const flags = { ...ownFlags, ...connectionFlags } as const satisfies FlagTable;
+
 export type RunFlags = FlagValues<typeof flags>;
 
 export const run = defineCommand({
@@ -52,6 +55,10 @@ export const run = defineCommand({
   ],
   stopsAtFirstArgument: true,
   flags,
+  flagGroups: {
+    Flags: Object.keys(ownFlags) as (keyof typeof ownFlags)[],
+    'How registries are reached': Object.keys(connectionFlags) as (keyof typeof connectionFlags)[],
+  },
   examples: [
     { line: 'kiln run --rm -it debian:bookworm bash', says: 'A shell in a fresh container' },
     {

@@ -11,12 +11,13 @@ export const tag = defineCommand({
   examples: [{ line: 'kiln tag site:1.2 registry.example:5000/site:1.2', says: 'Name an image for its registry' }],
 
   async run(context, _flags, [source = '', name = '']) {
-    const [{ openContent }, { findImage, nameForImage }] = await Promise.all([
+    const [{ openContent }, { nameForImage }, { findImageHere }] = await Promise.all([
       import('../store.ts'),
       import('../image-names.ts'),
+      import('../short-names.ts'),
     ]);
     const content = await openContent(context);
-    const { descriptor } = await findImage(content, source, context);
+    const { descriptor } = await findImageHere(context, content, source, context);
     await content.tag(descriptor, formatReference(nameForImage(name)), { signal: context.signal });
     return exitCodes.ok;
   },

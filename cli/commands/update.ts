@@ -1,4 +1,5 @@
 import { defineCommand, type FlagTable, type FlagValues, pickFlags } from '../command.ts';
+import { connectionFlags } from '../connection-flags.ts';
 import { buildFlags } from './build.ts';
 
 /** What decides which questions a Buildfile asks, and how the steps before a packages step are carried out. */
@@ -7,6 +8,7 @@ export const lockFlags = {
     ...(['file', 'build-arg', 'build-context', 'platform', 'secret', 'ssh', 'network', 'jobs', 'progress'] as const),
   ]),
   target: { ...buildFlags.target, summary: 'Only what this stage needs (default: every stage); may be repeated' },
+  ...connectionFlags,
 } as const satisfies FlagTable;
 
 const flags = {

@@ -1,4 +1,5 @@
 import { defineCommand, type FlagTable, type FlagValues, pickFlags } from '../command.ts';
+import { connectionFlags } from '../connection-flags.ts';
 import { buildFlags } from './build.ts';
 
 const flags = {
@@ -12,6 +13,7 @@ const flags = {
     ...(['no-lock', 'squash', 'label', 'annotation', 'progress'] as const),
   ]),
   json: { kind: 'switch', summary: 'Print the outcome as one JSON object, and errors as such' },
+  ...connectionFlags,
 } as const satisfies FlagTable;
 
 export type VerifyFlags = FlagValues<typeof flags>;

@@ -1,20 +1,22 @@
 import { defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { printResult, resultFlags } from '../result.ts';
 import { kilnVersion } from '../version.ts';
 
 export const version = defineCommand({
   arguments: [],
   flags: {
-    json: { kind: 'switch', summary: 'Print one JSON object' },
+    ...resultFlags,
   },
   examples: [{ line: 'kiln version --json', says: 'What a bug report needs' }],
 
-  async run({ terminal }, flags) {
+  async run(context, flags) {
     const { arch, version: node } = process;
-    terminal.out.write(
-      flags.json
-        ? `${JSON.stringify({ version: kilnVersion, node, os: 'linux', architecture: arch })}\n`
-        : `kiln ${kilnVersion} (node ${node}, linux ${arch})\n`,
+    printResult(
+      context,
+      flags,
+      { version: kilnVersion, node, os: 'linux', architecture: arch },
+      `kiln ${kilnVersion} (node ${node}, linux ${arch})`,
     );
     return exitCodes.ok;
   },

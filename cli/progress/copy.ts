@@ -7,6 +7,7 @@ import { LiveRegion } from './live-region.ts';
 
 const words = {
   push: { under: 'Pushing', done: 'Pushed', there: 'Layer already exists' },
+  copy: { under: 'Copying', done: 'Copied', there: 'Already exists' },
   pull: { under: 'Downloading', done: 'Pull complete', there: 'Already exists' },
 } as const;
 
