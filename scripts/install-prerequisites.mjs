@@ -28,7 +28,7 @@ const packageOf = {
   createrepo_c: 'createrepo-c',
 };
 const neededFor = {
-  quickstart: ['mmdebstrap', 'newuidmap', 'docker-registry', 'pasta'],
+  quickstart: ['mmdebstrap', 'newuidmap', 'pasta'],
   test: Object.keys(packageOf),
 };
 const serviceGuard = '/usr/sbin/policy-rc.d';

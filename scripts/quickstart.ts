@@ -1,12 +1,13 @@
 // npm run quickstart: Kiln's main job from end to end, as its user would type it. A Debian with nginx and a site is
-// built, pushed to a registry on this machine, pulled into an empty store, and run. What is made stays below
+// built, pushed to a registry on this machine (kiln serve), pulled into an empty store, and run. What is made stays below
 // ~/.cache/kiln-quickstart, so that the second time is quick; everything that was started is stopped.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const packageRoot = path.dirname(import.meta.dirname);
@@ -56,23 +57,16 @@ async function quickstart(): Promise<void> {
   await kiln(firstStore, ['rmi', image]);
 }
 
-/** Debian's docker-registry with its data in our folder. Gives its `host:port`. */
+/** Kiln's own registry, on any port that is free, with its data in our folder. Gives its `host:port`. */
 async function startRegistry(): Promise<string> {
-  const port = await freePort();
-  const config = path.join(folder, 'registry.yml');
   const data = path.join(folder, 'registry');
   rmSync(data, { recursive: true, force: true });
-  const settings = {
-    version: '0.1',
-    storage: { filesystem: { rootdirectory: data } },
-    http: { addr: `127.0.0.1:${port}` },
-  };
-  writeFileSync(config, JSON.stringify(settings));
-  console.log(`\n$ docker-registry serve ${config}`);
-  const registry = spawn('docker-registry', ['serve', config], { stdio: 'ignore', env: { PATH: process.env.PATH } });
-  started.push(registry);
-  await firstAnswer(`http://127.0.0.1:${port}/v2/`, registry);
-  return `127.0.0.1:${port}`;
+  const args = ['serve', '--quiet', '--json', '--listen', '127.0.0.1:0', '--root', data];
+  const { stdout } = start(firstStore, args, 'pipe');
+  if (stdout === null) throw new Error('kiln serve could not be started');
+  // Its first line, once it listens.
+  for await (const line of createInterface({ input: stdout })) return (JSON.parse(line) as { host: string }).host;
+  throw new Error('kiln serve ended');
 }
 
 async function kiln(store: string, args: readonly string[]): Promise<void> {
@@ -81,10 +75,10 @@ async function kiln(store: string, args: readonly string[]): Promise<void> {
   if (status !== 0) throw new Error(`kiln ${args[0]} ended with ${status}`);
 }
 
-function start(store: string, args: readonly string[]): ChildProcess {
+function start(store: string, args: readonly string[], stdout: 'inherit' | 'pipe' = 'inherit'): ChildProcess {
   console.log(`\n$ KILN_HOME=${store} npx kiln ${args.join(' ')}`);
   const env = { ...process.env, KILN_HOME: store };
-  const child = spawn(path.join(packageRoot, 'bin', 'kiln'), args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(path.join(packageRoot, 'bin', 'kiln'), args, { env, stdio: ['ignore', stdout, 'inherit'] });
   started.push(child);
   return child;
 }
