@@ -1,15 +1,43 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 
+/**
+ * To import a builtin evaluates all its exports, and some of http's load undici for 15 ms; to get it does not. axios asks
+ * for these by their old names.
+ */
+const gotBuiltins = {
+  name: 'got-builtins',
+  resolveId: (id: string) => (/^(?:node:)?https?$/.test(id) ? `\0${id.replace('node:', '')}` : null),
+  load: (id: string) =>
+    /^\0https?$/.test(id)
+      ? `const found = process.getBuiltinModule('node:${id.slice(1)}');
+export default found;
+export const { Agent, createServer, request } = found;`
+      : null,
+};
+
+/** axios looks at globals of fetch when it is loaded, which load undici, too. Kiln uses its adapter for http only. */
+const withoutFetch = {
+  name: 'without-fetch',
+  resolveId: (id: string, importer = '') =>
+    id === './fetch.js' && importer.endsWith('/axios/lib/adapters/adapters.js') ? '\0without-fetch' : null,
+  load: (id: string) => (id === '\0without-fetch' ? 'export const getFetch = () => undefined;' : null),
+  transform: (code: string, id: string) =>
+    id.endsWith('/axios/lib/utils.js') ? code.replaceAll('G.FormData', 'undefined') : null,
+};
+
+const plugins = [gotBuiltins, withoutFetch];
+
 const common = {
   cwd: import.meta.dirname,
+  plugins,
   platform: 'node' as const,
   // @iarna/toml asks for Node's inspect in a way that bundlers would not see. What one command loads late, another one's
   // bundle has at once.
   checks: { eval: false, ineffectiveDynamicImport: false },
   treeshake: {
     // No module of ours, nor of the packages we use, does anything by being loaded; except the executable's entry.
-    moduleSideEffects: (id: string) => /\/cli\/kiln(?:-build|-run)?\.ts$/.test(id),
+    moduleSideEffects: (id: string) => /\/cli\/kiln(?:-build|-run|-transfer)?\.ts$/.test(id),
   },
 };
 
@@ -18,9 +46,9 @@ const output = { dir: 'dist', format: 'esm' as const, entryFileNames: '[name].js
 const parts = ['builder', 'registry', 'runtime', 'rebuild'];
 
 /**
- * The shipped JavaScript, in four bundles: the command line, whose chunks are by what is used together so that what a
- * command does not use is not even read; the two commands that people wait for most, each with all that it always needs
- * in one chunk; and the library entries, which use all of their parts and in one bundle with the command line would make
+ * The shipped JavaScript, in five bundles: the command line, whose chunks are by what is used together so that what a
+ * command does not use is not even read; the commands that people wait for most, with all that they always need in one
+ * chunk (push, pull and copy share a bundle); and the library entries, which use all of their parts and in one bundle with the command line would make
  * big chunks of it.
  */
 export default [
@@ -31,6 +59,7 @@ export default [
   },
   commandBundle('build'),
   commandBundle('run'),
+  commandBundle('transfer'),
   {
     ...common,
     input: Object.fromEntries(parts.filter(isWritten).map((part) => [part, `${part}/index.ts`])),
@@ -52,7 +81,7 @@ function commandBundle(name: string) {
   return {
     ...common,
     input: { [name]: `cli/kiln-${name}.ts` },
-    plugins: [findNeeded],
+    plugins: [...plugins, findNeeded],
     output: {
       ...output,
       chunkFileNames: `chunks-${name}/[name]-[hash].js`,

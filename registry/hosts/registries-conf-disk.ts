@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { ToolError } from '../../core/index.ts';
 import { namesIn, type ParseToml, parseConfig, readConfigFile } from './config-file.ts';
+import { parsesPlainAliases } from './plain-aliases.ts';
 import { mergeRegistriesConf, type RegistriesConf, readRegistriesConf } from './registries-conf.ts';
 
 /** A registries.conf, and the folders whose `*.conf` go over it in the order of their names. */
@@ -56,5 +57,5 @@ async function firstThatExists(
 }
 
 function parse(text: string, file: string, parseToml: ParseToml): Promise<RegistriesConf> {
-  return parseConfig(text, file, parseToml, (table) => readRegistriesConf(table, file));
+  return parseConfig(text, file, parsesPlainAliases(parseToml), (table) => readRegistriesConf(table, file));
 }

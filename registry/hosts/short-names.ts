@@ -1,5 +1,6 @@
 import { formatReference, parseReference, type Reference, ToolError } from '../../core/index.ts';
 import { type ParseToml, parseConfig, readIfAllowed } from './config-file.ts';
+import { parsesPlainAliases } from './plain-aliases.ts';
 import { type RegistriesConf, readAliases } from './registries-conf.ts';
 import type { FoundRegistriesConf } from './registries-conf-disk.ts';
 
@@ -31,7 +32,7 @@ export async function shortNames(
   for (const file of rememberedFiles) {
     const text = await readIfAllowed(file);
     if (text === undefined) continue;
-    const found = await parseConfig(text, file, parseToml, readAliases);
+    const found = await parseConfig(text, file, parsesPlainAliases(parseToml), readAliases);
     for (const [name, value] of found) if (value !== '') aliases.set(name, value);
     break;
   }
